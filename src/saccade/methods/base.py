@@ -1,0 +1,112 @@
+"""The interface that carries everything: a video method steps over frames and says what it cost."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Dense class scores of N frames.
+
+    Attributes:
+        logits: ``(N, K, h, w)`` scores, usually at a quarter of the frame's resolution.
+        size: ``(H, W)`` of the frames.
+    """
+
+    logits: Tensor
+    size: tuple[int, int]
+
+    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
+        """Class ids ``(N, H, W)`` uint8: logits bilinearly resized (corners not aligned), then argmax.
+
+        Args:
+            size: Resolution to score or draw at; that of the frames by default.
+        """
+        size = size or self.size
+        logits = self.logits.float()
+        if tuple(logits.shape[-2:]) != tuple(size):
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return logits.argmax(1).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulate operations of one step, over all its streams (1 MAC = 2 FLOPs).
+
+    Attributes:
+        network: Segmentation or detection network, as executed.
+        policy: Deciding which blocks to execute.
+        policy_training: Learning online.
+        flow: Optical flow.
+        halo: Share of ``network`` spent on pixels around blocks that dense execution does not compute.
+        dense: What frame-by-frame execution of the same network costs.
+    """
+
+    network: float = 0.0
+    policy: float = 0.0
+    policy_training: float = 0.0
+    flow: float = 0.0
+    halo: float = 0.0
+    dense: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Everything that was executed (``halo`` is part of ``network``)."""
+        return self.network + self.policy + self.policy_training + self.flow
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """What a method gives back for one frame of each of its N streams.
+
+    Attributes:
+        prediction: The network's answer, at every pixel of every frame.
+        actions: ``(N, GH, GW)`` int8 per block: 0 keep, 1 low resolution, 2 full; None for methods
+            without blocks.
+        keyframe: ``(N,)`` bool, True where the frame was computed in full.
+        cost: MACs of this step.
+    """
+
+    prediction: Segmentation
+    actions: Tensor | None
+    keyframe: Tensor
+    cost: Cost
+
+
+class VideoMethod(nn.Module, ABC):
+    """Runs a network over N independent video streams, one frame of each per step.
+
+    ``state_dict`` holds what a method learned; ``get_state`` holds what it remembers of the videos.
+    """
+
+    network: nn.Module
+
+    @abstractmethod
+    def step(self, frames: Tensor) -> StepResult:
+        """Process the next frame of every stream.
+
+        Args:
+            frames: ``(N, 3, H, W)`` normalised frames (``Frame.tensor``), any H, W and N.
+        """
+
+    @abstractmethod
+    def reset(self, streams: Sequence[int] | None = None) -> None:
+        """Forget the past of these streams (all by default); the next frame is the first."""
+
+    def get_state(self) -> dict[str, Any]:
+        """What the method remembers of its streams, to continue later; empty where it remembers nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what ``get_state`` gave."""
