@@ -1,0 +1,268 @@
+"""The training loop, in the open: ``train`` plans and saves, ``train_epoch`` takes the steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from saccade.errors import ConfigError, TrainingError
+from saccade.networks import load_network, save_weights
+from saccade.training.average import MovingAverage
+from saccade.training.checkpoint import load_checkpoint, save_checkpoint
+from saccade.training.data import Crops, TrainingImages
+from saccade.training.log import write_row
+from saccade.training.losses import balanced_class_weights, segmentation_loss
+from saccade.training.recipe import StageConfig, TrainConfig, as_tree
+from saccade.training.validation import validate
+from saccade.video.frame import normalise
+
+Report = Callable[[str, int, int], None]
+"""Called with (what is going on, optimiser steps done, optimiser steps in all)."""
+
+
+def train(config: TrainConfig, *, resume: bool = False, report: Report | None = None) -> Path:
+    """Train a network by a recipe.
+
+    Writes into ``config.folder``: ``recipe.yaml``, ``log.csv`` (one line per epoch), ``checkpoint.pt``
+    (everything needed to resume) and ``weights.safetensors`` (the averaged weights, with metadata).
+    Under ``torchrun`` the same call trains on all processes.
+
+    Args:
+        config: The recipe.
+        resume: Go on from ``checkpoint.pt``; the result is bit for bit that of an uninterrupted run.
+        report: Progress callback.
+
+    Returns:
+        The file with the final weights.
+
+    Raises:
+        TrainingError: The loss is not finite (the batch is saved), or there is nothing to resume.
+        DatasetError: Training data that does not fit the class set.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    accelerator = Accelerator(mixed_precision=mixed_precision(config.precision))
+    set_seed(config.seed)
+    images = TrainingImages.open(config)
+    plan = [stage for stage in config.stages for _ in range(stage.epochs)]
+    steps = [images.steps(stage, accelerator.num_processes) for stage in plan]
+
+    network = load_network(
+        config.network,
+        weights=config.init,
+        classes=len(images.classes),
+        pretrained_backbone=config.pretrained_backbone,
+    )
+    network.to(accelerator.device, memory_format=torch.channels_last).requires_grad_(True)
+    average = MovingAverage(network, config.ema)
+    optimiser = make_optimiser(network, config)
+    model, optimiser = accelerator.prepare(network, optimiser)
+    class_weights = None
+    if config.loss.class_weights == "balanced":
+        class_weights = balanced_class_weights(images.class_counts()).to(accelerator.device)
+
+    first = 0
+    checkpoint = config.folder / "checkpoint.pt"
+    if resume:
+        state = load_checkpoint(checkpoint, accelerator.device)
+        first = restore(state, checkpoint, network, average, optimiser)
+    elif accelerator.is_main_process:
+        start_folder(config)
+
+    for epoch in range(first, len(plan)):
+        started = time.perf_counter()
+        done, total = sum(steps[:epoch]), sum(steps)
+
+        def learning_rate(step: int, done: int = done, total: int = total) -> float:
+            return schedule(done + step, total, config)
+
+        def progress(step: int, epoch: int = epoch, done: int = done, total: int = total) -> None:
+            if report:
+                report(f"epoch {epoch + 1}/{len(plan)}", done + step, total)
+
+        batches = accelerator.prepare(loader(images, plan[epoch], config, epoch))
+        loss = train_epoch(
+            accelerator, model, network, average, optimiser, batches, learning_rate, progress, class_weights, config
+        )
+        if accelerator.is_main_process:
+            last = epoch + 1 == len(plan)
+            result = average.average if config.ema else network
+            miou = None
+            if config.validation and (last or (epoch + 1) % config.validate_every == 0):
+                miou = validate(result, config.validation, images.classes, accelerator.device)
+            row = {
+                "epoch": epoch + 1,
+                "learning_rate": learning_rate(steps[epoch] - 1),
+                "loss": loss,
+                "validation_miou": miou,
+                "seconds": time.perf_counter() - started,
+            }
+            write_row(config.folder / "log.csv", row)
+            if last or (epoch + 1) % config.save_every == 0:
+                save_checkpoint(checkpoint, snapshot(epoch + 1, config, network, average, optimiser))
+                save_weights(config.folder / "weights.safetensors", result, metadata(config, images, row))
+        accelerator.wait_for_everyone()
+    return config.folder / "weights.safetensors"
+
+
+def train_epoch(
+    accelerator: Accelerator,
+    model: nn.Module,
+    network: nn.Module,
+    average: MovingAverage,
+    optimiser: Optimizer,
+    batches: Any,
+    learning_rate: Callable[[int], float],
+    progress: Callable[[int], None],
+    class_weights: Tensor | None,
+    config: TrainConfig,
+) -> float:
+    """One pass over the crops; gives back the mean loss of this process's batches.
+
+    ``model`` is ``network`` as accelerate wrapped it for the devices at hand.
+    """
+    model.train()
+    losses = []
+    for step, (images, labels) in enumerate(batches):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step) * group["lr_factor"]
+        frames = normalise(images)
+        with accelerator.autocast():
+            logits = model(frames)
+        loss = segmentation_loss(logits, labels, config.loss, class_weights)
+        if not torch.isfinite(loss):
+            stop_at_bad_batch(config.folder, step, images, labels, loss)
+        optimiser.zero_grad()
+        accelerator.backward(loss)
+        if config.clip_norm:
+            accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimiser.step()
+        average.update(network)
+        losses.append(loss.detach())
+        progress(step + 1)
+    return torch.stack(losses).mean().item()
+
+
+def loader(images: TrainingImages, stage: StageConfig, config: TrainConfig, epoch: int) -> DataLoader:
+    """Batches of one epoch; a last smaller batch is dropped unless it is the only one."""
+    crops = Crops(images, stage, config.seed, epoch)
+    return DataLoader(
+        crops,
+        batch_size=stage.batch_size,
+        num_workers=config.workers,
+        drop_last=len(crops) >= stage.batch_size,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def schedule(step: int, total: int, config: TrainConfig) -> float:
+    """Learning rate at a step: linear warm-up, then half a cosine from ``lr`` to ``lr_end``."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    part = (step - config.warmup_steps) / max(1, total - 1 - config.warmup_steps)
+    return config.lr_end + (config.lr - config.lr_end) * (1 + math.cos(math.pi * min(1.0, part))) / 2
+
+
+def make_optimiser(network: nn.Module, config: TrainConfig) -> Optimizer:
+    """AdamW or SGD; weight decay on convolutions only, and a learning-rate factor for the backbone."""
+    groups = []
+    for in_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
+        named = [(n, p) for n, p in network.named_parameters() if n.startswith("backbone.") == in_backbone]
+        for decays in (True, False):
+            parameters = [p for _, p in named if (p.ndim > 1) == decays]
+            decay = config.weight_decay if decays else 0.0
+            groups.append({"params": parameters, "weight_decay": decay, "lr_factor": factor})
+    groups = [g for g in groups if g["params"]]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def mixed_precision(precision: str) -> str:
+    """Accelerate's name for a recipe's precision; ``auto`` is bf16 where the hardware computes it."""
+    if precision == "auto":
+        native = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if torch.cuda.is_available()
+            else torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        )
+        precision = "bf16" if native else "fp32"
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise ConfigError("training in fp16 needs a CUDA device; use precision: auto, bf16 or fp32")
+    return "no" if precision == "fp32" else precision
+
+
+def start_folder(config: TrainConfig) -> None:
+    """A fresh folder of a run, with its recipe."""
+    try:
+        config.folder.mkdir(parents=True, exist_ok=True)
+        (config.folder / "recipe.yaml").write_text(yaml.safe_dump(as_tree(config), sort_keys=False))
+        (config.folder / "log.csv").unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write to {config.folder}: {error.strerror}; choose another with --set output=DIR"
+        ) from error
+
+
+def snapshot(
+    epochs: int, config: TrainConfig, network: nn.Module, average: MovingAverage, optimiser: Optimizer
+) -> dict[str, Any]:
+    """Everything the next epoch depends on."""
+    return {
+        "epochs": epochs,
+        "network_name": config.network,
+        "network": network.state_dict(),
+        "average": average.average.state_dict(),
+        "updates": average.updates,
+        "optimiser": optimiser.state_dict(),
+    }
+
+
+def restore(
+    state: dict[str, Any], path: Path, network: nn.Module, average: MovingAverage, optimiser: Optimizer
+) -> int:
+    """Put a snapshot back; returns the number of finished epochs."""
+    try:
+        network.load_state_dict(state["network"])
+        average.average.load_state_dict(state["average"])
+        average.updates = state["updates"]
+        optimiser.load_state_dict(state["optimiser"])
+        return int(state["epochs"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} belongs to another recipe ({str(error).splitlines()[0]}); resume with the recipe "
+            "that wrote it, or start again without --resume"
+        ) from error
+
+
+def stop_at_bad_batch(folder: Path, step: int, images: Tensor, labels: Tensor, loss: Tensor) -> None:
+    """Keep the batch that made the loss NaN or infinite, and stop."""
+    path = folder / "bad_batch.pt"
+    torch.save({"images": images.cpu(), "labels": labels.cpu(), "step": step}, path)
+    raise TrainingError(
+        f"the loss became {loss.item()} at step {step} of the epoch; the batch is saved in {path}. "
+        "Lower lr or clip_norm, or go on from the last epoch with --resume"
+    )
+
+
+def metadata(config: TrainConfig, images: TrainingImages, row: dict[str, Any]) -> dict[str, str]:
+    """What is written beside the weights."""
+    return {
+        "network": config.network,
+        "class_set": images.classes.name,
+        "recipe": config.name,
+        "seed": str(config.seed),
+        "epochs": str(row["epoch"]),
+        "validation_miou": "" if row["validation_miou"] is None else f"{row['validation_miou']:.4f}",
+    }

@@ -1,0 +1,91 @@
+"""Losses for segmentation: cross-entropy over all or over the hardest pixels, and Lovasz-softmax."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saccade.classes import IGNORE
+from saccade.training.recipe import LossConfig
+
+
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, config: LossConfig, class_weights: Tensor | None = None
+) -> Tensor:
+    """Loss of a batch.
+
+    Args:
+        logits: ``(N, K, h, w)``; resized bilinearly to the labels.
+        labels: ``(N, H, W)`` integer, ``IGNORE`` where not scored.
+        config: Which loss.
+        class_weights: ``(K,)``, or None for equal weights.
+
+    Returns:
+        Scalar; 0 (with a gradient) where no pixel is labelled.
+    """
+    logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear", align_corners=False)
+    labels = labels.long()
+    valid = labels != IGNORE
+    if not valid.any():
+        return logits.sum() * 0
+    per_pixel = F.cross_entropy(
+        logits, labels, weight=class_weights, ignore_index=IGNORE, reduction="none"
+    )[valid]
+    if config.kind == "ohem":
+        per_pixel = hard_pixels(per_pixel, logits, labels, valid, config)
+    elif config.kind == "bootstrapped":
+        per_pixel = per_pixel.topk(max(1, int(config.keep * per_pixel.numel()))).values
+    loss = per_pixel.mean()
+    if config.lovasz:
+        loss = loss + config.lovasz * lovasz_softmax(logits, labels)
+    return loss
+
+
+def hard_pixels(
+    per_pixel: Tensor, logits: Tensor, labels: Tensor, valid: Tensor, config: LossConfig
+) -> Tensor:
+    """Losses of pixels whose true class has a probability below the threshold, at least a share of all.
+
+    Online hard example mining as in Shrivastava et al., CVPR 2016, with the minimum of BiSeNet.
+    """
+    with torch.no_grad():
+        truth = labels.clamp(max=logits.shape[1] - 1)
+        probability = logits.softmax(1).gather(1, truth[:, None])[:, 0][valid]
+        least = max(1, int(config.keep * probability.numel()))
+        threshold = max(config.ohem_threshold, float(probability.kthvalue(least).values))
+    return per_pixel[probability <= threshold]
+
+
+def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """Lovasz-softmax over the classes present in the batch (Berman et al., CVPR 2018, section 3).
+
+    For each class the errors ``|1 - p|`` (on the class) and ``p`` (elsewhere) are sorted, and
+    weighted by how much each raises the Jaccard loss.
+    """
+    valid = labels != IGNORE
+    probabilities = logits.softmax(1).permute(0, 2, 3, 1)[valid]  # (P, K)
+    truth = labels[valid]
+    losses = []
+    for k in truth.unique().tolist():
+        foreground = (truth == k).float()
+        errors, order = (foreground - probabilities[:, k]).abs().sort(descending=True)
+        foreground = foreground[order]
+        total = foreground.sum()
+        intersection = total - foreground.cumsum(0)
+        union = total + (1 - foreground).cumsum(0)
+        jaccard = 1 - intersection / union
+        steps = torch.cat((jaccard[:1], jaccard[1:] - jaccard[:-1]))
+        losses.append(errors @ steps)
+    return torch.stack(losses).mean()
+
+
+def balanced_class_weights(counts: Tensor) -> Tensor:
+    """``1 / log(1.02 + frequency)`` per class (Paszke et al., ENet, 2016), with pixel-weighted mean 1.
+
+    Args:
+        counts: ``(K,)`` labelled pixels per class in the training data.
+    """
+    frequency = counts.double() / counts.sum().clamp(min=1)
+    weights = 1 / torch.log(1.02 + frequency)
+    return (weights / (weights * frequency).sum().clamp(min=1e-12)).float()

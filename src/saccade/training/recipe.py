@@ -1,0 +1,247 @@
+"""What a training run is: one frozen dataclass, read from YAML, changed with ``--set key=value``."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from saccade.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """One data set to train on or to validate on.
+
+    Attributes:
+        dataset: Name as in ``saccade list datasets``.
+        root: Folder of the data set; relative to the working directory. Not needed for ``world``.
+        split: Split of the data set.
+        options: Further options of the data set, for example the size of a world.
+        repeat: How many times an epoch goes through it.
+    """
+
+    dataset: str
+    root: str | None = None
+    split: str = "train"
+    options: dict[str, Any] = field(default_factory=dict)
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """A part of the run with its own crops; cheap low-resolution stages come first.
+
+    Attributes:
+        epochs: Passes over the training data.
+        crop: ``[height, width]`` in pixels of the crops that the network sees.
+        scale: Range of the random resizing before the crop, relative to the image.
+        batch_size: Crops per optimiser step and process.
+        data: Data sets of this stage; those of the recipe by default.
+        colour: Strength of the colour augmentation, 0 (none) to 1.
+    """
+
+    epochs: int
+    crop: tuple[int, int]
+    scale: tuple[float, float] = (0.5, 2.0)
+    batch_size: int = 8
+    data: tuple[DataConfig, ...] | None = None
+    colour: float = 0.5
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Cross-entropy, with the usual remedies for rare classes and easy pixels.
+
+    Attributes:
+        kind: ``cross_entropy``; ``ohem`` keeps pixels whose probability of the true class is below
+            ``ohem_threshold`` (at least ``keep`` of all); ``bootstrapped`` keeps the ``keep`` share
+            of the pixels with the largest loss.
+        class_weights: ``none``, or ``balanced``: ``1 / log(1.02 + frequency)`` (ENet), scaled to a
+            mean of 1 over the pixels of the training data.
+        lovasz: Weight of the Lovasz-softmax loss (a surrogate of mIoU) beside cross-entropy.
+    """
+
+    kind: Literal["cross_entropy", "ohem", "bootstrapped"] = "cross_entropy"
+    class_weights: Literal["none", "balanced"] = "none"
+    ohem_threshold: float = 0.7
+    keep: float = 0.25
+    lovasz: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A recipe.
+
+    Attributes:
+        name: Name of the run; results go to ``<output>/<name>/``.
+        network: Registered network name.
+        class_set: Class set to train, ``camvid`` or ``cityscapes``.
+        data: Training data of all stages that do not name their own.
+        validation: What the run is validated on; None trains without.
+        stages: Parts of the run, in order.
+        output: Folder of all runs.
+        pretrained_backbone: Fetch ImageNet weights for the backbone.
+        init: Weights (name or file) to start from; None starts from random values.
+        optimiser: ``adamw`` or ``sgd`` (Nesterov, momentum 0.9).
+        lr: Peak learning rate; linear warm-up, then cosine down to ``lr_end``.
+        lr_end: Learning rate at the end.
+        backbone_lr_factor: Multiplies the learning rate of the backbone.
+        weight_decay: Decoupled weight decay; not applied to biases and batch norm.
+        warmup_steps: Optimiser steps of linear warm-up.
+        clip_norm: Largest norm of the gradient; 0 does not clip.
+        ema: Decay of the exponential moving average of the weights that is validated and saved; 0 is off.
+        loss: The loss.
+        precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the machine computes it natively.
+        validate_every: Epochs between validations (the last epoch is always validated).
+        save_every: Epochs between checkpoints (the last epoch is always saved).
+        threads: CPU threads; 0 leaves PyTorch's default.
+        workers: Processes that load and augment; 0 does it in the main process.
+        cache: Keep decoded images in memory.
+        seed: Seed of everything random.
+    """
+
+    name: str
+    network: str
+    class_set: str
+    data: tuple[DataConfig, ...]
+    stages: tuple[StageConfig, ...]
+    validation: DataConfig | None = None
+    output: str = "runs"
+    pretrained_backbone: bool = False
+    init: str | None = None
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    lr_end: float = 1e-6
+    backbone_lr_factor: float = 1.0
+    weight_decay: float = 1e-2
+    warmup_steps: int = 100
+    clip_norm: float = 1.0
+    ema: float = 0.999
+    loss: LossConfig = field(default_factory=LossConfig)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    validate_every: int = 5
+    save_every: int = 1
+    threads: int = 0
+    workers: int = 0
+    cache: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.stages or not self.data:
+            raise ConfigError("a recipe needs at least one entry in `data` and in `stages`")
+        for stage in self.stages:
+            if stage.epochs < 1 or stage.batch_size < 1 or min(stage.crop) < 1:
+                raise ConfigError(f"epochs, batch_size and crop must be positive, not {stage}")
+            if not 0 < stage.scale[0] <= stage.scale[1]:
+                raise ConfigError(f"scale must be [smallest, largest] above 0, not {list(stage.scale)}")
+        if self.lr <= 0 or not 0 <= self.ema < 1:
+            raise ConfigError(f"lr must be above 0 and ema in [0, 1), not lr={self.lr}, ema={self.ema}")
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes its checkpoint, log and weights."""
+        return Path(self.output) / self.name
+
+
+def load_recipe(path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()) -> TrainConfig:
+    """Read a recipe.
+
+    Args:
+        path: YAML file with the fields of ``TrainConfig``.
+        overrides: ``{"stages.0.epochs": "5"}`` or ``["stages.0.epochs=5"]``; values are read as YAML.
+
+    Raises:
+        ConfigError: Unreadable file, unknown key, or a value of the wrong type.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read recipe {path}: {error.strerror}; recipes/ holds ours") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"recipe {path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"recipe {path} must be a mapping of settings, not {type(tree).__name__}")
+    if not isinstance(overrides, Mapping):
+        pairs = [item.partition("=") for item in overrides]
+        for key, equals, _ in pairs:
+            if not equals:
+                raise ConfigError(f"--set takes key=value, for example --set lr=0.001, not {key!r}")
+        overrides = {key.strip(): value for key, _, value in pairs}
+    for key, text in overrides.items():
+        _set(tree, key, yaml.safe_load(text))
+    config = _build(TrainConfig, tree, "recipe")
+    assert isinstance(config, TrainConfig)
+    return config
+
+
+def _set(tree: Any, key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    try:
+        for part in parents:
+            tree = tree[int(part)] if isinstance(tree, list) else tree.setdefault(part, {})
+        if isinstance(tree, list):
+            tree[int(last)] = value
+        else:
+            tree[last] = value
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"--set {key}: the recipe has nothing at {key!r}") from error
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """``value`` from YAML as ``kind``: dataclasses, tuples, literals, optionals and scalars."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _build(next(a for a in arguments if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a mapping, not {value!r}")
+        hints = typing.get_type_hints(kind)
+        known = {f.name: f for f in dataclasses.fields(kind)}
+        if unknown := [k for k in value if k not in known]:
+            raise ConfigError(f"{where} does not know {', '.join(unknown)}; it knows {', '.join(known)}")
+        required = [
+            n
+            for n, f in known.items()
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        ]
+        if missing := [n for n in required if n not in value]:
+            raise ConfigError(f"{where} needs {', '.join(missing)}")
+        return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where} must be a list, not {value!r}")
+        if arguments[-1] is Ellipsis:
+            return tuple(_build(arguments[0], v, f"{where}.{i}") for i, v in enumerate(value))
+        if len(value) != len(arguments):
+            raise ConfigError(f"{where} must have {len(arguments)} values, not {value!r}")
+        return tuple(_build(a, v, where) for a, v in zip(arguments, value, strict=True))
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} must be one of {', '.join(arguments)}, not {value!r}")
+        return value
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a mapping, not {value!r}")
+        return value
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-3 as text
+        except ValueError:
+            pass
+    if isinstance(value, bool) == (kind is bool) and isinstance(value, kind):
+        return value
+    raise ConfigError(f"{where} must be {kind.__name__}, not {value!r}")
+
+
+def as_tree(config: TrainConfig) -> dict[str, Any]:
+    """The recipe as plain values, to write beside its results."""
+    return dataclasses.asdict(config)
