@@ -1,0 +1,75 @@
+"""Weights for the encoder alone: ImageNet classifiers by name, or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from saccade.errors import WeightsError
+from saccade.networks.fitting import fill
+
+IMAGENET = ("imagenet", "imagenet-torchvision")
+"""Names of weights that are fetched: timm's default for the backbone, and torchvision's."""
+
+CLASSIFIER = ("fc.", "head.", "classifier.")
+"""Layers of an ImageNet classifier behind its features."""
+
+
+def is_backbone(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether this is the state dict of a bare ResNet classifier (torchvision's and timm's names)."""
+    return "conv1.weight" in tensors and "layer1.0.conv1.weight" in tensors
+
+
+def fill_backbone(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, target: str) -> None:
+    """Load a ResNet classifier into ``network.backbone``, without its last layer.
+
+    Raises:
+        WeightsError: The network has no backbone, or another one.
+    """
+    features = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIER)}
+    fill(_backbone(network, target), features, source=source, target=f"the backbone of {target}")
+
+
+def fetch_backbone(network: nn.Module, weights: str, *, target: str) -> None:
+    """Download ImageNet weights into ``network.backbone``, or take them from the local cache.
+
+    Args:
+        network: A network on a timm backbone.
+        weights: One of ``IMAGENET``.
+        target: What the network is called in errors.
+
+    Raises:
+        WeightsError: The weights can neither be fetched nor are they in the cache.
+    """
+    architecture = str(_backbone(network, target).pretrained_cfg["architecture"])
+    try:
+        tensors = _timm(architecture) if weights == "imagenet" else _torchvision(architecture)
+    except Exception as error:  # whatever the hub clients raise without a connection
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"the weights {weights!r} for {architecture} cannot be fetched ({reason}). This needs network "
+            f"access once. Without it, give a local file with the state dict of torchvision's or timm's "
+            f"{architecture} (weights=FILE), or start from random values (weights=None)"
+        ) from error
+    fill_backbone(network, tensors, source=f"{weights!r} for {architecture}", target=target)
+
+
+def _backbone(network: nn.Module, target: str) -> Any:
+    backbone = getattr(network, "backbone", None)
+    if not isinstance(backbone, nn.Module):
+        raise WeightsError(f"{target} has no backbone to fill with ImageNet weights; give weights of its own")
+    return backbone
+
+
+def _timm(architecture: str) -> dict[str, Tensor]:
+    import timm
+
+    return timm.create_model(architecture, pretrained=True).state_dict()
+
+
+def _torchvision(architecture: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    return get_model_weights(architecture).DEFAULT.get_state_dict(check_hash=True)  # type: ignore[attr-defined]

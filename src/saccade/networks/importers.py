@@ -1,0 +1,80 @@
+"""Turning published checkpoints into files of ours (``saccade import``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from saccade.errors import WeightsError
+from saccade.networks.checkpoint import read_checkpoint
+from saccade.networks.fitting import fill
+from saccade.networks.published import recognise
+from saccade.networks.registry import build_network
+from saccade.networks.weights import save_weights
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        source: System that the checkpoint comes from: ``"SegBlocks"`` or ``"BlockCopy"``.
+        network: Registered name of the network.
+        classes: Number of classes.
+        tensors: Number of tensors taken over.
+        ignored: Names in the checkpoint that are not part of the network (block policies).
+        path: The file written.
+        size: Its bytes.
+    """
+
+    source: str
+    network: str
+    classes: int
+    tensors: int
+    ignored: tuple[str, ...]
+    path: Path
+    size: int
+
+
+def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
+    """Convert a published SwiftNet checkpoint to safetensors that ``load_network`` takes.
+
+    The published weights expect frames with other statistics than ours; the per-channel affine map
+    between the two is stored with the weights, so the network takes frames like any other.
+
+    Args:
+        path: Checkpoint of BlockCopy (names without prefix) or of SegBlocks (``net.`` and ``policy.``).
+        out: File to write, ``.safetensors``.
+
+    Raises:
+        WeightsError: The file cannot be read, is of no known format, or is incomplete.
+        OutputError: ``out`` cannot be written.
+    """
+    tensors = read_checkpoint(path).tensors
+    try:
+        found = recognise(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    if found is None or found.source == "Saccade":
+        what = "is a Saccade file already" if found else "is of no known format"
+        raise WeightsError(
+            f"{path} {what}; known are the SwiftNet checkpoints of BlockCopy (backbone.*, spp.spp.*, "
+            "upsample.*, logits.*) and of SegBlocks (the same after net., with policy.*). Its first names: "
+            f"{', '.join(list(tensors)[:5])}"
+        )
+    options = dict(found.options)
+    classes = options.pop("classes")
+    network = build_network(found.network, found.class_set or classes, **options)
+    affine = {name: value for name, value in network.state_dict().items() if name.startswith("input_affine.")}
+    fill(network, found.tensors | affine, source=str(path), target=found.network)
+    out = Path(out)
+    save_weights(out, network, {"source": f"{found.source} checkpoint {Path(path).name}"})
+    return ImportSummary(
+        source=found.source,
+        network=found.network,
+        classes=classes,
+        tensors=len(found.tensors),
+        ignored=found.ignored,
+        path=out,
+        size=out.stat().st_size,
+    )

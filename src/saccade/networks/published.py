@@ -1,0 +1,152 @@
+"""Key names of SwiftNet checkpoints: those that BlockCopy and SegBlocks published, and our own.
+
+The published files name the same layers differently and expect frames with other statistics. They say
+nothing about themselves, so network and class count follow from the names and shapes of the tensors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from saccade.classes import CITYSCAPES, ClassSet
+from saccade.errors import WeightsError
+from saccade.video.frame import MEAN, STD
+
+PUBLISHED_MEAN = (73.1584 / 255, 82.9090 / 255, 72.3924 / 255)
+PUBLISHED_STD = (44.9149 / 255, 46.1529 / 255, 45.3192 / 255)
+"""Statistics of the RGB frames the published weights were trained on (Cityscapes)."""
+
+RENAMES = (
+    (r"backbone\.(.+)", r"backbone.\1"),
+    (r"spp\.spp\.spp_bn\.(norm|conv)\.(.+)", r"spp.project.\1.\2"),
+    (r"spp\.spp\.spp(\d)\.(norm|conv)\.(.+)", r"spp.levels.\1.\2.\3"),
+    (r"spp\.spp\.spp_fuse\.(norm|conv)\.(.+)", r"spp.fuse.\1.\2"),
+    (r"upsample\.(\d)\.bottleneck\.(norm|conv)\.(.+)", r"up.\1.skip.\2.\3"),
+    (r"upsample\.(\d)\.blend_conv\.(norm|conv)\.(.+)", r"up.\1.blend.\2.\3"),
+    (r"logits\.(norm|conv)\.(.+)", r"head.\1.\2"),
+)
+"""Published name -> ours. In both, ladder step 0 is the deepest (stride 16)."""
+
+RESNETS: dict[tuple[int, tuple[int, ...]], str] = {
+    (2, (2, 2, 2, 2)): "swiftnet-rn18",
+    (2, (3, 4, 6, 3)): "swiftnet-rn34",
+    (3, (3, 4, 6, 3)): "swiftnet-rn50",
+}
+"""Convolutions per block and blocks per stage -> network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """A state dict whose network is known.
+
+    Attributes:
+        source: Who wrote it.
+        network: Registered name.
+        options: Constructor arguments of that network.
+        class_set: None where the class count does not tell.
+        tensors: Under our names.
+        ignored: Names that are not part of the network (block policies).
+    """
+
+    source: str
+    network: str
+    options: dict[str, Any]
+    class_set: ClassSet | None
+    tensors: dict[str, Tensor]
+    ignored: tuple[str, ...] = ()
+
+
+def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+    """Find out which network a state dict without metadata belongs to; None where nothing fits.
+
+    Raises:
+        WeightsError: It is a published SwiftNet with a backbone that is not supported.
+    """
+    if "spp.project.conv.weight" in tensors and "head.conv.weight" in tensors:
+        return _ours(tensors)
+    prefix = "net." if "net.logits.conv.weight" in tensors else ""
+    if f"{prefix}logits.conv.weight" in tensors and f"{prefix}spp.spp.spp_fuse.conv.weight" in tensors:
+        return _published(tensors, prefix)
+    return None
+
+
+def house_to_published_affine() -> tuple[list[float], list[float]]:
+    """Per-channel scale and shift from our normalised frames to those the published weights expect.
+
+    With ``rgb = x * STD + MEAN``, ``(rgb - m) / s`` is ``x * (STD / s) + (MEAN - m) / s``.
+    """
+    scale = [ours / theirs for ours, theirs in zip(STD, PUBLISHED_STD, strict=True)]
+    shift = [(mean - m) / s for mean, m, s in zip(MEAN, PUBLISHED_MEAN, PUBLISHED_STD, strict=True)]
+    return scale, shift
+
+
+def _published(tensors: Mapping[str, Tensor], prefix: str) -> Recognised:
+    renamed: dict[str, Tensor] = {}
+    ignored: list[str] = []
+    for name, tensor in tensors.items():
+        ours = _rename(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        if ours is None:
+            ignored.append(name)
+        else:
+            renamed[ours] = tensor
+    classes = int(renamed["head.conv.weight"].shape[0])
+    return Recognised(
+        source="SegBlocks" if prefix else "BlockCopy",
+        network=_network(renamed),
+        options={
+            "classes": classes,
+            "width": int(renamed["spp.fuse.conv.weight"].shape[0]),
+            "input_affine": house_to_published_affine(),
+        },
+        class_set=CITYSCAPES if classes == len(CITYSCAPES) else None,
+        tensors=renamed,
+        ignored=tuple(ignored),
+    )
+
+
+def _ours(tensors: Mapping[str, Tensor]) -> Recognised:
+    options: dict[str, Any] = {
+        "classes": int(tensors["head.conv.weight"].shape[0]),
+        "width": int(tensors["spp.fuse.conv.weight"].shape[0]),
+    }
+    if "input_affine.scale" in tensors and "input_affine.shift" in tensors:
+        scale, shift = tensors["input_affine.scale"], tensors["input_affine.shift"]
+        options["input_affine"] = (scale.flatten().tolist(), shift.flatten().tolist())
+    return Recognised("Saccade", _network(tensors), options, None, dict(tensors))
+
+
+def _rename(name: str) -> str | None:
+    for pattern, ours in RENAMES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return match.expand(ours)
+    return None
+
+
+def _network(tensors: Mapping[str, Tensor]) -> str:
+    """Which ResNet the backbone is, by its blocks."""
+    blocks: dict[int, set[int]] = {}
+    convolutions = 0
+    for name in tensors:
+        match = re.fullmatch(r"backbone\.layer(\d)\.(\d+)\.conv(\d)\.weight", name)
+        if match:
+            stage, block, convolution = map(int, match.groups())
+            blocks.setdefault(stage, set()).add(block)
+            convolutions = max(convolutions, convolution)
+    stages = tuple(len(blocks[stage]) for stage in sorted(blocks))
+    if (convolutions, stages) in RESNETS:
+        return RESNETS[convolutions, stages]
+    if any(name.startswith("backbone.blocks.") for name in tensors):
+        raise WeightsError(
+            "this is a SwiftNet on EfficientNet-Lite, which is not supported; "
+            "use the published weights with ResNet-18 or ResNet-50"
+        )
+    raise WeightsError(
+        f"this is a SwiftNet whose backbone has {stages} blocks per stage with {convolutions} "
+        f"convolutions each; known are {', '.join(f'{k[1]} with {k[0]} ({n})' for k, n in RESNETS.items())}"
+    )
