@@ -1,0 +1,62 @@
+"""Opening a data set by name."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from saccade.datasets.camvid import open_camvid
+from saccade.datasets.cityscapes import open_cityscapes
+from saccade.datasets.clip import Dataset
+from saccade.datasets.folder import open_folder
+from saccade.errors import ConfigError, DatasetError
+
+DATASETS = {
+    "camvid": "CamVid, 11 classes: SegNet's 480x360 folders or the original 960x720",
+    "cityscapes": "Cityscapes, 19 classes: gtFine with the video snippets before each labelled frame",
+    "folder": "your own images and indexed PNG labels",
+    "world": "the built-in procedural street; needs no files",
+}
+"""Name and one line on every data set that ``open_dataset`` knows."""
+
+
+def open_dataset(
+    name: str, root: str | os.PathLike[str] | None = None, split: str = "val", **options: Any
+) -> Dataset:
+    """Open one split of a data set; frames and labels are decoded when asked for.
+
+    Args:
+        name: One of ``DATASETS``.
+        root: The data set's folder; ``world`` needs none.
+        split: For example ``train``, ``val`` or ``test``.
+        options: Of the data set; see ``open_camvid``, ``open_cityscapes``, ``open_folder`` and
+            ``saccade.datasets.world.WorldDataset``.
+
+    Raises:
+        DatasetError: The name is unknown, or files are missing or do not match.
+        ConfigError: The data set has no such option, or not with such a value.
+    """
+    opener: Callable[..., Dataset]
+    match name:
+        case "camvid":
+            opener = open_camvid
+        case "cityscapes":
+            opener = open_cityscapes
+        case "folder":
+            opener = open_folder
+        case "world":
+            # Drawing a street needs imports that reading files does not.
+            from saccade.datasets.world import WorldDataset
+
+            opener = WorldDataset
+        case _:
+            raise DatasetError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
+    known = [p for p in inspect.signature(opener).parameters if p not in ("root", "split")]
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"data set {name!r} has no option {option!r}; it takes {', '.join(known) or 'none'}"
+            )
+    return opener(root=root, split=split, **options)
