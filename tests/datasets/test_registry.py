@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.classes import CITYSCAPES
 from saccade.datasets import DATASETS, open_dataset
 from saccade.errors import ConfigError, DatasetError
 
@@ -39,6 +40,16 @@ def test_each_name_opens_its_data_set(root: Path) -> None:
     (root / "val/labels").rename(root / "labels")
     dataset = open_dataset("camvid", root)
     assert (dataset.name, dataset.split, len(dataset.labelled())) == ("camvid", "val", 3)
+
+
+def test_the_world_needs_no_root_and_takes_its_options() -> None:
+    dataset = open_dataset("world", split="train", clips=1, frames=2, size=(32, 48), classes="cityscapes")
+    assert (dataset.name, dataset.split, dataset.classes) == ("world", "train", CITYSCAPES)
+    (clip,) = dataset.clips()
+    assert [(s.frame.image.shape, s.label is not None) for s in clip] == [((32, 48, 3), True)] * 2
+    assert open_dataset("world", "/nowhere").split == "val"
+    with pytest.raises(ConfigError, match="'world' has no option 'colour'; it takes seed"):
+        open_dataset("world", colour="red")
 
 
 def test_an_unknown_name_lists_what_exists() -> None:

@@ -56,9 +56,10 @@ class Sample:
 class Clip(Protocol):
     """Consecutive frames of one video; iterating decodes lazily and may be repeated."""
 
-    name: str
-    fps: float
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def fps(self) -> float: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Sample]: ...
 
@@ -66,8 +67,8 @@ class Clip(Protocol):
 class LabelledImage(Protocol):
     """One labelled frame, for training: nothing is read before ``load``."""
 
-    name: str
-
+    @property
+    def name(self) -> str: ...
     def load(self) -> tuple[np.ndarray, np.ndarray]:
         """``(H, W, 3)`` uint8 RGB image and ``(H, W)`` uint8 label of the same size."""
         ...

@@ -29,7 +29,7 @@ def open_dataset(
 
     Args:
         name: One of ``DATASETS``.
-        root: The data set's folder; ``world`` needs none.
+        root: The data set's folder; ``world`` has none and does not look at it.
         split: For example ``train``, ``val`` or ``test``.
         options: Of the data set; see ``open_camvid``, ``open_cityscapes``, ``open_folder`` and
             ``saccade.datasets.world.WorldDataset``.
@@ -38,25 +38,29 @@ def open_dataset(
         DatasetError: The name is unknown, or files are missing or do not match.
         ConfigError: The data set has no such option, or not with such a value.
     """
-    opener: Callable[..., Dataset]
-    match name:
-        case "camvid":
-            opener = open_camvid
-        case "cityscapes":
-            opener = open_cityscapes
-        case "folder":
-            opener = open_folder
-        case "world":
-            # Drawing a street needs imports that reading files does not.
-            from saccade.datasets.world import WorldDataset
-
-            opener = WorldDataset
-        case _:
-            raise DatasetError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
+    opener = _opener(name)
     known = [p for p in inspect.signature(opener).parameters if p not in ("root", "split")]
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"data set {name!r} has no option {option!r}; it takes {', '.join(known) or 'none'}"
             )
-    return opener(root=root, split=split, **options)
+    if name != "world":
+        options["root"] = root
+    return opener(split=split, **options)
+
+
+def _opener(name: str) -> Callable[..., Dataset]:
+    match name:
+        case "camvid":
+            return open_camvid
+        case "cityscapes":
+            return open_cityscapes
+        case "folder":
+            return open_folder
+        case "world":
+            # Drawing a street needs imports that reading files does not.
+            from saccade.datasets.world import WorldDataset
+
+            return WorldDataset
+    raise DatasetError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")

@@ -94,7 +94,7 @@ class Still:
     label: Path | None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class LabelledStill:
     """A labelled frame for training; reads its two files on ``load``."""
 
@@ -118,7 +118,7 @@ class LabelledStill:
         return image, label
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class StillClip:
     """Consecutive frames on disk; iterating decodes one frame at a time.
 
