@@ -38,8 +38,12 @@ def test_bootstrapped_takes_the_largest_losses() -> None:
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("threshold", "hard"), [(0.6, [0.5, 0.2]), (0.1, [0.2]), (0.95, [0.9, 0.5, 0.2, 0.7])])
-def test_ohem_takes_pixels_below_the_threshold_and_at_least_a_share(threshold: float, hard: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("threshold", "hard"), [(0.6, [0.5, 0.2]), (0.1, [0.2]), (0.95, [0.9, 0.5, 0.2, 0.7])]
+)
+def test_ohem_takes_pixels_below_the_threshold_and_at_least_a_share(
+    threshold: float, hard: list[float]
+) -> None:
     logits = logits_of([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.7, 0.3]])
     labels = torch.zeros(1, 1, 4, dtype=torch.uint8)
     loss = segmentation_loss(logits, labels, LossConfig(kind="ohem", ohem_threshold=threshold, keep=0.25))

@@ -6,6 +6,8 @@ import yaml
 from saccade.errors import ConfigError
 from saccade.training.recipe import DataConfig, LossConfig, StageConfig, TrainConfig, as_tree, load_recipe
 
+RECIPES = Path(__file__).parents[2] / "recipes"
+
 RECIPE = """
 name: tiny
 network: swiftnet-rn18
@@ -38,7 +40,9 @@ def test_fields_become_dataclasses_with_defaults_for_the_rest(recipe: Path) -> N
     )
 
 
-@pytest.mark.parametrize("overrides", [["stages.0.epochs=5", "loss.lovasz=1"], {"stages.0.epochs": "5", "loss.lovasz": "1"}])
+@pytest.mark.parametrize(
+    "overrides", [["stages.0.epochs=5", "loss.lovasz=1"], {"stages.0.epochs": "5", "loss.lovasz": "1"}]
+)
 def test_overrides_reach_into_lists_and_mappings(recipe: Path, overrides: object) -> None:
     config = load_recipe(recipe, overrides)  # type: ignore[arg-type]
     assert config.stages[0].epochs == 5
@@ -88,6 +92,8 @@ def test_written_recipe_reads_back_the_same(recipe: Path, tmp_path: Path) -> Non
     assert load_recipe(again) == config
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("recipes/**/*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].glob("recipes/**/*.yaml")), ids=lambda p: p.stem
+)
 def test_shipped_recipes_are_valid(path: Path) -> None:
     assert load_recipe(path).stages

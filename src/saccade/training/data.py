@@ -14,7 +14,7 @@ from saccade.datasets import open_dataset
 from saccade.datasets.clip import LabelledImage
 from saccade.errors import ConfigError, DatasetError
 from saccade.training.augment import augment
-from saccade.training.recipe import DataConfig, StageConfig, TrainConfig
+from saccade.training.recipe import StageConfig, TrainConfig
 
 
 class TrainingImages:

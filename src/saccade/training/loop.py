@@ -61,8 +61,8 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     network = load_network(
         config.network,
         weights=config.init,
-        classes=len(images.classes),
-        pretrained_backbone=config.pretrained_backbone,
+        classes=images.classes,
+        new_head=config.init is not None,
     )
     network.to(accelerator.device, memory_format=torch.channels_last).requires_grad_(True)
     average = MovingAverage(network, config.ema)
@@ -93,7 +93,16 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
 
         batches = accelerator.prepare(loader(images, plan[epoch], config, epoch))
         loss = train_epoch(
-            accelerator, model, network, average, optimiser, batches, learning_rate, progress, class_weights, config
+            accelerator,
+            model,
+            network,
+            average,
+            optimiser,
+            batches,
+            learning_rate,
+            progress,
+            class_weights,
+            config,
         )
         if accelerator.is_main_process:
             last = epoch + 1 == len(plan)
@@ -117,6 +126,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
 
 
 def train_epoch(
+    *,
     accelerator: Accelerator,
     model: nn.Module,
     network: nn.Module,

@@ -29,9 +29,9 @@ def segmentation_loss(
     valid = labels != IGNORE
     if not valid.any():
         return logits.sum() * 0
-    per_pixel = F.cross_entropy(
-        logits, labels, weight=class_weights, ignore_index=IGNORE, reduction="none"
-    )[valid]
+    per_pixel = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE, reduction="none")[
+        valid
+    ]
     if config.kind == "ohem":
         per_pixel = hard_pixels(per_pixel, logits, labels, valid, config)
     elif config.kind == "bootstrapped":

@@ -87,8 +87,8 @@ class TrainConfig:
         validation: What the run is validated on; None trains without.
         stages: Parts of the run, in order.
         output: Folder of all runs.
-        pretrained_backbone: Fetch ImageNet weights for the backbone.
-        init: Weights (name or file) to start from; None starts from random values.
+        init: What to start from: a name or file of weights (with a new last layer where their classes
+            are others), ``imagenet`` for a backbone that is fetched, or None for random values.
         optimiser: ``adamw`` or ``sgd`` (Nesterov, momentum 0.9).
         lr: Peak learning rate; linear warm-up, then cosine down to ``lr_end``.
         lr_end: Learning rate at the end.
@@ -114,7 +114,6 @@ class TrainConfig:
     stages: tuple[StageConfig, ...]
     validation: DataConfig | None = None
     output: str = "runs"
-    pretrained_backbone: bool = False
     init: str | None = None
     optimiser: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3
