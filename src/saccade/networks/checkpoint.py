@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -55,11 +56,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise WeightsError(f"there is no weights file {path}; check the path") from None
     except OSError as error:
         raise WeightsError(f"cannot read weights from {path}: {error.strerror}") from error
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        return Checkpoint(path, _unwrapped(_read_pytorch(path)), {})
-    if len(start) > 8 and start[8:9] == b"{" and struct.unpack("<Q", start[:8])[0] <= size:
+    # Safetensors first: the length it begins with may look like the first byte of a pickle.
+    if start[8:9] == b"{" and struct.unpack("<Q", start[:8])[0] <= size:
         tensors, metadata = _read_safetensors(path)
         return Checkpoint(path, _unwrapped(tensors), metadata)
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return Checkpoint(path, _unwrapped(_read_pytorch(path)), {})
     raise WeightsError(f"{path} is not a weights file: {_guess(start)}")
 
 
@@ -88,9 +90,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pytorch(path: Path) -> dict[str, Tensor]:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # about file flavours that end in an error anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error)
         if "weights_only" in reason or "Weights only" in reason:
@@ -156,7 +158,5 @@ def _first_line(text: str) -> str:
 
 def _unsafe_part(reason: str) -> str:
     """The sentence of torch's long explanation that names the object."""
-    for line in reason.splitlines():
-        if "GLOBAL" in line or "Unsupported" in line:
-            return line.strip().split(". ")[0]
-    return _first_line(reason)
+    found = re.search(r"Unsupported \w+:?.*?(?= was not an allowed|$)", reason, re.MULTILINE)
+    return found.group() if found else _first_line(reason)

@@ -65,15 +65,14 @@ def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
     options = dict(found.options)
     classes = options.pop("classes")
     network = build_network(found.network, found.class_set or classes, **options)
-    affine = {name: value for name, value in network.state_dict().items() if name.startswith("input_affine.")}
-    fill(network, found.tensors | affine, source=str(path), target=found.network)
+    fill(network, found.tensors, source=str(path), target=found.network)
     out = Path(out)
     save_weights(out, network, {"source": f"{found.source} checkpoint {Path(path).name}"})
     return ImportSummary(
         source=found.source,
         network=found.network,
         classes=classes,
-        tensors=len(found.tensors),
+        tensors=len(tensors) - len(found.ignored),
         ignored=found.ignored,
         path=out,
         size=out.stat().st_size,

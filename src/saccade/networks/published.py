@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from saccade.classes import CITYSCAPES, ClassSet
@@ -86,7 +87,11 @@ def house_to_published_affine() -> tuple[list[float], list[float]]:
 
 
 def _published(tensors: Mapping[str, Tensor], prefix: str) -> Recognised:
-    renamed: dict[str, Tensor] = {}
+    affine = house_to_published_affine()
+    renamed = {
+        f"input_affine.{part}": torch.tensor(values).view(1, 3, 1, 1)
+        for part, values in zip(("scale", "shift"), affine, strict=True)
+    }
     ignored: list[str] = []
     for name, tensor in tensors.items():
         ours = _rename(name.removeprefix(prefix)) if name.startswith(prefix) else None
@@ -101,7 +106,7 @@ def _published(tensors: Mapping[str, Tensor], prefix: str) -> Recognised:
         options={
             "classes": classes,
             "width": int(renamed["spp.fuse.conv.weight"].shape[0]),
-            "input_affine": house_to_published_affine(),
+            "input_affine": affine,
         },
         class_set=CITYSCAPES if classes == len(CITYSCAPES) else None,
         tensors=renamed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ def save_weights(
         save_file(tensors, partial, description)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise OutputError(
             f"cannot write weights to {path}: {error}; choose another file or make room"
         ) from error
