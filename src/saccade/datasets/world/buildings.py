@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.classes import CITYSCAPES
 from saccade.datasets.world.faces import FaceBuilder
+from saccade.datasets.world.site import ID, Caster, Site
 from saccade.datasets.world.textures import atlas
 
-BUILDING = CITYSCAPES.names.index("building")
+BUILDING = ID["building"]
 
 _WALLS = (
     (0.62, 0.4, 0.32), (0.7, 0.5, 0.38), (0.55, 0.36, 0.3), (0.82, 0.72, 0.52), (0.88, 0.8, 0.62),
@@ -48,6 +48,31 @@ STYLES = {
 }
 
 
+def row(site: Site, side: int, line: float, style: Style) -> None:
+    """Buildings along one side of the street, their fronts ``line`` metres from its centre line."""
+    rng = site.rng
+    wide = style.width[1] >= 12
+    s, gap = site.start - 12, 0.12 if wide else float(rng.choice([0.03, 0.15, 0.4]))
+    # A terrace repeats one house.
+    pattern = int(rng.integers(1 << 31)) if rng.random() < 0.35 and not wide else None
+    while s < site.stop + 20:
+        width = float(rng.uniform(*style.width))
+        if site.at_junction(s + width / 2, width / 2 + 1.0):
+            s += 1.0
+            continue
+        if rng.random() < gap:
+            s += rng.uniform(2, 9)
+            continue
+        d = side * (line + max(0.0, rng.normal(0, 0.5)))
+        a, b = np.array(site.path.point(s, d)), np.array(site.path.point(s + width, d))
+        left, right = (a, b) if side == -1 else (b, a)
+        source = rng if pattern is None else np.random.default_rng(pattern)
+        height = building(site.faces, source, left, right, style, site.thing())
+        out = np.array(site.path.point(s + width / 2, d + side * 9.0)) - site.path.point(s + width / 2, d)
+        site.casters.append(Caster(np.array([a, b, b + out, a + out]), 0.0, height))
+        s += width
+
+
 def building(
     b: FaceBuilder, rng: np.random.Generator, left: np.ndarray, right: np.ndarray, style: Style, thing: int
 ) -> float:
@@ -61,7 +86,11 @@ def building(
     storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
     storey = float(rng.uniform(2.7, 3.5))
     ground_height = float(rng.uniform(2.8, 4.0))
-    tint = np.clip(np.array(_WALLS[int(rng.integers(len(_WALLS)))]) * rng.uniform(0.75, 1.1) + rng.normal(0, 0.03, 3), 0.1, 1)
+    tint = np.clip(
+        np.array(_WALLS[int(rng.integers(len(_WALLS)))]) * rng.uniform(0.75, 1.1) + rng.normal(0, 0.03, 3),
+        0.1,
+        1,
+    )
     glass = rng.random() < style.glass
     bay = int(rng.choice(pages["curtain_wall" if glass else "bay"]))
     shop = rng.random() < style.shops
@@ -77,7 +106,9 @@ def building(
     upper = (storeys - 1) * storey
     eaves = ground_height + upper
     if upper:
-        b.panel(start + [0, 0, ground_height], u, (0, 0, upper), bay, tiles=(bays, storeys - 1), tint=tint, **face)
+        b.panel(
+            start + [0, 0, ground_height], u, (0, 0, upper), bay, tiles=(bays, storeys - 1), tint=tint, **face
+        )
     if rng.random() < 0.4 and storeys > 1:  # a string course over the ground floor
         lift = np.array([*(-inward * 0.12), ground_height - 0.12])
         b.panel(start + lift, u, (0, 0, 0.26), pages["plain"][0], tint=tint * 1.1, **face)
@@ -85,7 +116,9 @@ def building(
         reach, drop = rng.uniform(0.8, 1.6), rng.uniform(0.3, 0.7)
         at = start + [*(-inward * reach), ground_height * 0.82 - drop]
         colour = rng.uniform(0.1, 1, 3)
-        b.panel(at, u, np.array([*(inward * reach), drop]), pages["plain"][0], tint=colour, sided=False, **face)
+        b.panel(
+            at, u, np.array([*(inward * reach), drop]), pages["plain"][0], tint=colour, sided=False, **face
+        )
         b.panel(at - [0, 0, 0.2], u, (0, 0, 0.2), pages["plain"][0], tint=colour * 0.8, sided=False, **face)
     gabled = not glass and rng.random() < style.gabled
     pitch = float(rng.uniform(0.55, 1.0)) * min(depth, 10) / 2 if gabled else 0.0
@@ -94,8 +127,19 @@ def building(
     back = np.array([*(inward * depth), 0.0])
     side_tiles = (max(1, round(depth / 3.2)), max(1, storeys))
     outline = np.array([[0, 0], [1, 0], [1, eaves / ridge], [0.5, 1], [0, eaves / ridge]])
-    b.panel(start + back, -back, (0, 0, ridge), side_bay, tiles=side_tiles, tint=tint * 0.95, outline=outline, **face)
-    b.panel(start + u, back, (0, 0, ridge), side_bay, tiles=side_tiles, tint=tint * 0.95, outline=outline, **face)
+    b.panel(
+        start + back,
+        -back,
+        (0, 0, ridge),
+        side_bay,
+        tiles=side_tiles,
+        tint=tint * 0.95,
+        outline=outline,
+        **face,
+    )
+    b.panel(
+        start + u, back, (0, 0, ridge), side_bay, tiles=side_tiles, tint=tint * 0.95, outline=outline, **face
+    )
     if gabled:
         roof = np.array(_ROOFS[int(rng.integers(len(_ROOFS)))]) * rng.uniform(0.8, 1.2)
         slope = back / 2 + [0, 0, pitch]
@@ -118,14 +162,21 @@ def building(
 
 
 def _chimney(
-    b: FaceBuilder, rng: np.random.Generator, at: np.ndarray, ridge: float, tint: np.ndarray, face: dict[str, int]
+    b: FaceBuilder,
+    rng: np.random.Generator,
+    at: np.ndarray,
+    ridge: float,
+    tint: np.ndarray,
+    face: dict[str, int],
 ) -> None:
     brick = atlas().groups["wall"][0]
     w, top = rng.uniform(0.5, 1.3), ridge + rng.uniform(0.7, 1.8)
     b.ribbon((at[0], at[1], ridge - 0.6), (at[0], at[1], top), w, brick, tint=tint * 0.85, **face)
     for k in (-0.25, 0.25):
         x, y = at[0] + k * w * 0.7, at[1] + k * w * 0.7
-        b.ribbon((x, y, top), (x, y, top + 0.4), 0.2, atlas().groups["plain"][0], tint=(0.6, 0.35, 0.25), **face)
+        b.ribbon(
+            (x, y, top), (x, y, top + 0.4), 0.2, atlas().groups["plain"][0], tint=(0.6, 0.35, 0.25), **face
+        )
 
 
 def _dormers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,22 +28,22 @@ class Camera:
     focal: float
     size: tuple[int, int]
 
-    @property
+    @cached_property
     def rotation(self) -> np.ndarray:
         """``(3, 3)`` rows are the camera's right, down and forward axes in world coordinates."""
         cy, sy = np.cos(self.yaw), np.sin(self.yaw)
         cp, sp = np.cos(self.pitch), np.sin(self.pitch)
         right = np.array([cy, -sy, 0.0])
-        forward = np.array([sy * cp, cy * cp, sp])
-        down = np.cross(forward, right)
+        down = np.array([sy * sp, cy * sp, -cp])
         cr, sr = np.cos(self.roll), np.sin(self.roll)
-        return np.stack([cr * right + sr * down, cr * down - sr * right, forward])
+        return np.stack([cr * right + sr * down, cr * down - sr * right, [sy * cp, cy * cp, sp]])
 
-    @property
-    def intrinsics(self) -> np.ndarray:
-        """``(3, 3)`` from camera coordinates to homogeneous pixels."""
+    @cached_property
+    def projection(self) -> np.ndarray:
+        """``(3, 3)`` from world offsets to the camera to homogeneous pixels ``(x * z, y * z, z)``."""
         h, w = self.size
-        return np.array([[self.focal, 0, (w - 1) / 2], [0, self.focal, (h - 1) / 2], [0, 0, 1.0]])
+        intrinsics = np.array([[self.focal, 0, (w - 1) / 2], [0, self.focal, (h - 1) / 2], [0, 0, 1.0]])
+        return intrinsics @ self.rotation
 
     def plane_to_pixel(self, origin: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Homographies from plane coordinates to homogeneous pixels.
@@ -54,4 +55,4 @@ class Camera:
             ``(F, 3, 3)``; applied to ``(a, b, 1)`` it gives ``(x * z, y * z, z)`` with z the depth in metres.
         """
         basis = np.stack([u, v, origin - np.asarray(self.position)], axis=-1)
-        return (self.intrinsics @ self.rotation) @ basis
+        return self.projection @ basis

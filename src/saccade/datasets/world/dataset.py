@@ -118,7 +118,9 @@ class WorldDataset:
         mode: str | None = None,
     ) -> None:
         if classes not in CLASS_SETS:
-            raise ConfigError(f"the world has no class set {classes!r}; choose one of {', '.join(CLASS_SETS)}")
+            raise ConfigError(
+                f"the world has no class set {classes!r}; choose one of {', '.join(CLASS_SETS)}"
+            )
         if split not in SPLITS:
             raise ConfigError(f"the world has no split {split!r}; choose one of {', '.join(SPLITS)}")
         if mode is not None and mode not in MODES:
@@ -141,13 +143,17 @@ class WorldDataset:
         for i in range(self._clips):
             mode = self.mode or MODES[(0, 0, 0, 1, 2)[i % 5]]
             name = f"world-{self.split}-{self.seed}-{i}"
-            out.append(WorldClip(name, self.fps, self._seed(0, i), self._frames, self.size, self.classes, mode))
+            out.append(
+                WorldClip(name, self.fps, self._seed(0, i), self._frames, self.size, self.classes, mode)
+            )
         return out
 
     def labelled(self) -> Sequence[WorldImage]:
         """``clips * frames`` single frames, each of a street of its own."""
         mode = self.mode or "driving"
         return [
-            WorldImage(f"world-{self.split}-{self.seed}-image-{i}", self._seed(1, i), self.size, self.classes, mode)
+            WorldImage(
+                f"world-{self.split}-{self.seed}-image-{i}", self._seed(1, i), self.size, self.classes, mode
+            )
             for i in range(self._clips * self._frames)
         ]

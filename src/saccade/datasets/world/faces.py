@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -24,7 +24,14 @@ COAT = np.array([[0, 0], [1, 0], [0.88, 0.5], [1, 0.85], [0.9, 0.96], [0.62, 1],
                  [0, 0.85], [0.12, 0.5]])  # fmt: skip
 
 
-@dataclass(frozen=True)
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of the rows of ``(F, 3)`` arrays (``numpy.cross`` is several times slower)."""
+    a0, a1, a2 = a[:, 0], a[:, 1], a[:, 2]
+    b0, b1, b2 = b[:, 0], b[:, 1], b[:, 2]
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], 1)
+
+
+@dataclass(frozen=True, eq=False)
 class FaceTable:
     """F planar faces as arrays.
 
@@ -46,7 +53,9 @@ class FaceTable:
         glow: ``(F,)`` 0 for surfaces that need light, 1 for those that shine by themselves.
         ribbon: ``(F,)`` bool.
         actor: ``(F,)`` row of the actor whose pose moves the face, -1 for the static world.
-        outline: F arrays ``(n, 2)`` of outline corners in 0..1.
+        row: ``(F,)`` position in the table that these faces were taken from.
+        corners: ``(C, 2)`` corners of all outlines one after the other, in 0..1.
+        first, count: ``(F,)`` where the outline of a face starts in ``corners``, and its number of corners.
     """
 
     points: np.ndarray
@@ -61,7 +70,10 @@ class FaceTable:
     glow: np.ndarray
     ribbon: np.ndarray
     actor: np.ndarray
-    outline: list[np.ndarray]
+    row: np.ndarray
+    corners: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
 
     def __len__(self) -> int:
         return len(self.points)
@@ -69,16 +81,22 @@ class FaceTable:
     @staticmethod
     def join(parts: Sequence[FaceTable]) -> FaceTable:
         """All faces of several tables, in order."""
-        joined = {
-            f.name: np.concatenate([getattr(p, f.name) for p in parts])
-            for f in fields(FaceTable)
-            if f.name != "outline"
-        }
-        return FaceTable(**joined, outline=[o for p in parts for o in p.outline])
+        joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(FaceTable)}
+        starts = np.cumsum([0] + [len(p.corners) for p in parts[:-1]])
+        joined["first"] = np.concatenate([p.first + at for p, at in zip(parts, starts, strict=True)])
+        joined["row"] = np.arange(len(joined["row"]))
+        return FaceTable(**joined)
 
-    def with_points(self, points: np.ndarray) -> FaceTable:
-        """The same faces elsewhere."""
-        return replace(self, points=points)
+    def take(self, rows: np.ndarray) -> FaceTable:
+        """A table of some of the faces."""
+        kept = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "corners"}
+        return FaceTable(**kept, corners=self.corners)
+
+    def extent(self) -> np.ndarray:
+        """``(F,)`` an upper bound on the size of each face in metres."""
+        p = self.points
+        panel = np.linalg.norm(p[:, 1], axis=1) + np.linalg.norm(p[:, 2], axis=1)
+        return np.where(self.ribbon, np.linalg.norm(p[:, 1] - p[:, 0], axis=1) + p[:, 2, 0], panel)
 
     def pose(self, camera: Camera, turn: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, ...]:
         """World planes of all faces as one camera sees them.
@@ -97,14 +115,14 @@ class FaceTable:
         width = p[ribbon, 2, 0]
         if len(moved):
             who = self.actor[moved]
-            p[moved] = np.einsum("fij,fkj->fki", turn[who], p[moved])
+            p[moved] = p[moved] @ turn[who].transpose(0, 2, 1)
             p[moved, 0] += shift[who]
         if len(ribbon):
             bottom, top = p[ribbon, 0], p[ribbon, 1]
             on_actor = self.actor[ribbon] >= 0
             top[on_actor] += shift[self.actor[ribbon][on_actor]]
             axis = top - bottom
-            side = np.cross((bottom + top) / 2 - np.asarray(camera.position), axis)
+            side = cross((bottom + top) / 2 - np.asarray(camera.position), axis)
             side *= (width / np.maximum(np.linalg.norm(side, axis=1), 1e-9))[:, None]
             p[ribbon, 0] = bottom - side / 2
             p[ribbon, 1] = side
@@ -128,7 +146,9 @@ class FaceBuilder:
         mask: int = -1, outline: np.ndarray = QUAD, sided: bool = True, glow: float = 0.0, actor: int = -1,
     ) -> None:  # fmt: skip
         """Add the rectangle ``origin + a * u + b * v``, a and b in 0..1, seen with u right and v up."""
-        self.rows.append((*origin, *u, *v, *tiles, texture, mask, *tint, label, thing, seed, sided, glow, 0, actor))
+        self.rows.append(
+            (*origin, *u, *v, *tiles, texture, mask, *tint, label, thing, seed, sided, glow, 0, actor)
+        )
         self.outlines.append(outline)
 
     def ribbon(
@@ -145,9 +165,11 @@ class FaceBuilder:
     def build(self) -> FaceTable:
         """The collected faces as arrays."""
         rows = np.array(self.rows, float).reshape(-1, _COLUMNS)
+        counts = np.array([len(o) for o in self.outlines], int)
         ints = rows[:, [11, 12, 16, 17, 18, 19, 22]].astype(np.int32).T
         return FaceTable(
             points=rows[:, :9].reshape(-1, 3, 3), tiles=rows[:, 9:11], texture=ints[0], mask=ints[1],
             tint=rows[:, 13:16], label=ints[2], thing=ints[3], seed=ints[4], sided=ints[5], glow=rows[:, 20],
-            ribbon=rows[:, 21] > 0, actor=ints[6], outline=self.outlines,
+            ribbon=rows[:, 21] > 0, actor=ints[6], row=np.arange(len(rows)), corners=np.concatenate(self.outlines or [np.zeros((0, 2))]),
+            first=np.cumsum(counts) - counts, count=counts,
         )  # fmt: skip

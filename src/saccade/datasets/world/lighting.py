@@ -35,19 +35,27 @@ class Light:
     level: float
     night: float
 
+    @property
+    def throw(self) -> np.ndarray:
+        """``(2,)`` by how much the shadow of a point moves on the ground for each metre of its height."""
+        return -self.sun[:2] / self.sun[2]
+
     @staticmethod
     def draw(rng: np.random.Generator) -> Light:
         """A random time of day and weather."""
         kind = rng.choice(["sunny", "bright", "overcast", "dusk"], p=[0.38, 0.24, 0.2, 0.18])
         azimuth = rng.uniform(0, 2 * np.pi)
         elevation = np.radians(rng.uniform(10, 55) if kind != "dusk" else rng.uniform(3, 12))
-        sun = np.array([np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
+        sun = np.array(
+            [np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
+        )
         warm = np.array([1.0, 0.93 - 0.12 * np.cos(elevation) ** 4, 0.82 - 0.25 * np.cos(elevation) ** 6])
         cool = np.array([rng.uniform(0.84, 1.0), rng.uniform(0.95, 1.0), rng.uniform(1.0, 1.12)])
         night = 0.0
         if kind == "sunny":
             power, sky, cover = rng.uniform(0.6, 1.0), rng.uniform(0.42, 0.62), rng.uniform(0.55, 1.2)
-            zenith = np.array([rng.uniform(90, 170), rng.uniform(140, 195), rng.uniform(215, 250)])
+            deep = rng.uniform(0, 1)
+            zenith = np.array([165 - 75 * deep, 200 - 55 * deep, 246 - 26 * deep])
             horizon = np.array([rng.uniform(195, 250), rng.uniform(215, 250), rng.uniform(235, 255)])
             cloud = np.full(3, rng.uniform(235, 255))
         elif kind == "bright":
@@ -64,9 +72,13 @@ class Light:
         else:
             night = rng.uniform(0.2, 1.0)
             power, sky, cover = rng.uniform(0, 0.2), rng.uniform(0.2, 0.5), rng.uniform(0.1, 0.9)
-            zenith = np.array([rng.uniform(50, 130), rng.uniform(75, 140), rng.uniform(100, 180)])
-            horizon = np.array([rng.uniform(150, 240), rng.uniform(130, 205), rng.uniform(110, 200)])
-            cloud = zenith * rng.uniform(0.7, 1.5)
+            blue = rng.uniform(0, 1)
+            zenith = rng.uniform(60, 150) * np.array(
+                [0.75 + 0.2 * (1 - blue), 0.88 + 0.08 * (1 - blue), 1.05]
+            )
+            glow = rng.uniform(0, 1)
+            horizon = rng.uniform(130, 235) * np.array([1.0, 0.95 - 0.25 * glow, 0.95 - 0.45 * glow])
+            cloud = zenith * rng.uniform(0.7, 1.3) + (horizon - zenith) * rng.uniform(0, 0.5)
         haze = 10 ** rng.uniform(-3.6, -2.5)
         shadow = power / (power + sky) * rng.uniform(0.8, 1.0)
         return Light(

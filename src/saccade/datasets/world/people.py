@@ -6,17 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from saccade.classes import CITYSCAPES
 from saccade.datasets.world.faces import COAT, DISC, LIMB, TORSO, FaceBuilder, FaceTable
+from saccade.datasets.world.site import ID
 from saccade.datasets.world.textures import atlas
 
-PERSON, RIDER = CITYSCAPES.names.index("person"), CITYSCAPES.names.index("rider")
+PERSON, RIDER = ID["person"], ID["rider"]
 
 PARTS = 12
 """Ribbons of a body: 2 thighs, 2 shins, torso, head, hair, 2 upper arms, 2 forearms, bag or helmet."""
 
 _SKINS = ((0.95, 0.78, 0.68), (0.9, 0.72, 0.6), (0.75, 0.56, 0.43), (0.5, 0.36, 0.28), (0.32, 0.23, 0.18))
-_HAIR = ((0.1, 0.08, 0.07), (0.22, 0.15, 0.1), (0.4, 0.28, 0.15), (0.7, 0.6, 0.4), (0.55, 0.55, 0.55), (0.3, 0.12, 0.08))
+_HAIR = (
+    (0.1, 0.08, 0.07),
+    (0.22, 0.15, 0.1),
+    (0.4, 0.28, 0.15),
+    (0.7, 0.6, 0.4),
+    (0.55, 0.55, 0.55),
+    (0.3, 0.12, 0.08),
+)
 
 
 def _cloth(rng: np.random.Generator, sober: float) -> np.ndarray:
@@ -54,7 +61,10 @@ class People:
         cloth = int(rng.choice(groups["cloth"]))
         face, plain = groups["skin"][0], groups["plain"][0]
         trousers, top = _cloth(rng, 0.8), _cloth(rng, 0.5)
-        skin, hair = np.array(_SKINS[int(rng.choice(5, p=[0.35, 0.3, 0.15, 0.12, 0.08]))]), _HAIR[int(rng.integers(6))]
+        skin, hair = (
+            np.array(_SKINS[int(rng.choice(5, p=[0.35, 0.3, 0.15, 0.12, 0.08]))]),
+            _HAIR[int(rng.integers(6))],
+        )
         sleeves = top if rng.random() < 0.75 else skin
         shins = trousers if rng.random() < 0.85 else skin
         coat = rng.random() < 0.35 and not rider
@@ -65,16 +75,29 @@ class People:
         add(here, here, 1, cloth, label, tint=top, thing=thing, outline=COAT if coat else TORSO)
         add(here, here, 1, face, label, tint=skin, thing=thing, outline=DISC)
         helmet = rider and rng.random() < 0.6
-        add(here, here, 1, plain, label, tint=rng.uniform(0.1, 1, 3) if helmet else hair, thing=thing, outline=DISC)
+        add(
+            here,
+            here,
+            1,
+            plain,
+            label,
+            tint=rng.uniform(0.1, 1, 3) if helmet else hair,
+            thing=thing,
+            outline=DISC,
+        )
         for tint in (top, top, sleeves, sleeves):
             add(here, here, 1, cloth, label, tint=tint, thing=thing, outline=LIMB)
         add(here, here, 1, plain, label, tint=_cloth(rng, 0.5), thing=thing, outline=TORSO)
         self.height.append(float(height))
         self.phase.append(float(rng.uniform(0, 2 * np.pi)))
-        self.rate.append(2 * np.pi * 0.95 * (1.72 / height) ** 0.5 * (1 if rider else max(speed, 0.3) / 1.3) ** 0.6)
+        self.rate.append(
+            2 * np.pi * 0.95 * (1.72 / height) ** 0.5 * (1 if rider else max(speed, 0.3) / 1.3) ** 0.6
+        )
         self.swing.append(0.45 if rider else 0.48 * min(1.0, speed / 1.2))
         self.seated.append(rider)
-        self.bulk.append(float(rng.uniform(0.9, 1.15) * (1.15 if coat else 1) * (1 if rng.random() < 0.4 else -1)))
+        self.bulk.append(
+            float(rng.uniform(0.9, 1.15) * (1.15 if coat else 1) * (1 if rng.random() < 0.4 else -1))
+        )
 
     def table(self) -> FaceTable:
         """The ribbons of everyone, not yet posed."""
@@ -130,7 +153,9 @@ class People:
             out[:, 7 + k, 1], out[:, 7 + k, 0] = at(ax, sy, sz - 0.015 * h), at(ax, ey, ez)
             out[:, 9 + k, 1] = at(ax, ey, ez + 0.01)
             out[:, 9 + k, 0] = at(ax, ey + fore * np.sin(d), ez - fore * np.cos(d))
-        bottom = np.where(seated[:, None], hip - 0.02, np.where(bulk[:, None] > 1.15, 0.4 * h, hip - 0.03 * h))
+        bottom = np.where(
+            seated[:, None], hip - 0.02, np.where(bulk[:, None] > 1.15, 0.4 * h, hip - 0.03 * h)
+        )
         out[:, 4, 0], out[:, 4, 1] = at(0 * h, 0 * h, bottom), at(0 * h, sy, sz + 0.02 * h)
         out[:, 5, 0], out[:, 5, 1] = at(0 * h, sy + 0.03, sz + 0.03 * h), at(0 * h, sy + 0.04, sz + 0.17 * h)
         out[:, 6, 0], out[:, 6, 1] = at(0 * h, sy - 0.01, sz + 0.095 * h), at(0 * h, sy, sz + 0.185 * h)

@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 
 from saccade.datasets.world.camera import Camera
-from saccade.datasets.world.faces import FaceTable
+from saccade.datasets.world.faces import FaceTable, cross
 from saccade.datasets.world.textures import atlas
 
 NEAR = 0.25
 """Nothing closer to the camera than this is drawn, metres."""
+
+NO_VEIL = 255
+"""Value of ``Visibility.veil`` where no open-work object stands before the visible face."""
 
 _SHIFT = 4
 _LIMIT = 1 << 26
@@ -24,61 +27,108 @@ class Visibility:
 
     Attributes:
         face: ``(H, W)`` int32, the row of the visible face.
-        inverse_depth: ``(H, W)`` float32, 1/m along the optical axis.
         to_pixel: ``(F, 3, 3)`` homographies from face coordinates to homogeneous pixels.
-        to_face: ``(F, 3, 3)`` their inverses.
+        to_face: ``(F, 3, 3)`` their inverses; the last row gives 1/depth of a pixel.
+        veil: ``(H, W)`` uint8, label of an open-work object (railing, bare crown, spoked wheel) that the pixel is
+            seen through, ``NO_VEIL`` elsewhere.
     """
 
     face: np.ndarray
-    inverse_depth: np.ndarray
     to_pixel: np.ndarray
     to_face: np.ndarray
+    veil: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """Polygons on the ground.
+
+    Attributes:
+        corners: ``(C, 2)`` metres, all polygons one after the other.
+        first, count: ``(P,)`` where each polygon starts and its number of corners.
+    """
+
+    corners: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+
+    @staticmethod
+    def of(polygons: list[np.ndarray]) -> Outlines:
+        """From P arrays ``(n, 2)``."""
+        count = np.array([len(p) for p in polygons], int)
+        corners = np.concatenate(polygons) if polygons else np.zeros((0, 2))
+        return Outlines(corners, np.cumsum(count) - count, count)
 
 
 def clip_near(points: np.ndarray) -> np.ndarray:
     """The part of a polygon ``(n, 3)`` of homogeneous pixels that is farther than ``NEAR``."""
     z = points[:, 2] - NEAR
-    following = np.roll(points, -1, 0)
-    zf = np.roll(z, -1)
-    out = []
-    for i in range(len(points)):
-        if z[i] >= 0:
-            out.append(points[i])
-        if (z[i] >= 0) != (zf[i] >= 0):
-            t = z[i] / (z[i] - zf[i])
-            out.append(points[i] + t * (following[i] - points[i]))
-    return np.array(out).reshape(-1, 3)
+    following = np.concatenate([points[1:], points[:1]])
+    step = z - (following[:, 2] - NEAR)
+    t = z / np.where(step == 0, 1, step)
+    both = np.stack([points, points + t[:, None] * (following - points)], 1)
+    kept = np.stack([z >= 0, (z >= 0) != (following[:, 2] >= NEAR)], 1)
+    return both[kept]
 
 
 def to_fixed(points: np.ndarray) -> np.ndarray:
     """Homogeneous pixels to the fixed-point coordinates of OpenCV's polygon filling."""
-    xy = points[:, :2] / points[:, 2:]
-    return np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
-
-
-def fill(image: np.ndarray, polygon: np.ndarray, value: int) -> None:
-    """Fill one fixed-point polygon."""
-    cv2.fillPoly(image, [polygon], value, 8, _SHIFT)
+    xy = points[:, :2] * ((1 << _SHIFT) / points[:, 2:])
+    return np.clip(np.rint(xy), -_LIMIT, _LIMIT).astype(np.int32)
 
 
 def invert(matrices: np.ndarray) -> np.ndarray:
     """Inverses of ``(F, 3, 3)``; planes seen edge-on give zeros instead of an error."""
     a, b, c = matrices[:, 0], matrices[:, 1], matrices[:, 2]
-    adjugate = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], -1)
-    determinant = np.einsum("fi,fi->f", a, adjugate[:, :, 0])
+    adjugate = np.stack([cross(b, c), cross(c, a), cross(a, b)], -1)
+    determinant = (a * adjugate[:, :, 0]).sum(1)
     scale = np.where(np.abs(determinant) > 1e-12, determinant, np.inf)
     return adjugate / scale[:, None, None]
 
 
+def paint_ground(camera: Camera, outlines: Outlines, image: np.ndarray, values: np.ndarray) -> None:
+    """Fill polygons on the ground one over the other.
+
+    Args:
+        camera: The view.
+        outlines: P polygons.
+        image: ``(H, W)`` integers, painted in place.
+        values: ``(P,)`` what to paint.
+    """
+    if not len(outlines.count):
+        return
+    project = camera.projection
+    pixels = outlines.corners @ project[:, :2].T - project @ np.asarray(camera.position)
+    z = pixels[:, 2]
+    nearest, farthest = np.minimum.reduceat(z, outlines.first), np.maximum.reduceat(z, outlines.first)
+    fixed = to_fixed(np.concatenate([pixels[:, :2], np.maximum(z, 1e-3)[:, None]], 1))
+    low, high = (f.reduceat(fixed, outlines.first) for f in (np.minimum, np.maximum))
+    h, w = image.shape
+    inside = (high >= 0).all(1) & (low[:, 0] < w << _SHIFT) & (low[:, 1] < h << _SHIFT)
+    crossing = nearest < NEAR
+    for i in np.flatnonzero((farthest > NEAR) & (inside | crossing)):
+        span = slice(outlines.first[i], outlines.first[i] + outlines.count[i])
+        polygon = fixed[span]
+        if crossing[i]:
+            clipped = clip_near(pixels[span])
+            if len(clipped) < 3:
+                continue
+            polygon = to_fixed(clipped)
+        cv2.fillPoly(image, [polygon], int(values[i]), 8, _SHIFT)
+
+
 def rasterise(
-    camera: Camera, grounds: list[np.ndarray], ground_planes: np.ndarray, table: FaceTable,
+    camera: Camera,
+    ground: Outlines,
+    ground_planes: np.ndarray,
+    table: FaceTable,
     planes: tuple[np.ndarray, ...],
-) -> Visibility:  # fmt: skip
+) -> Visibility:
     """Visible faces of the ground (rows 0..G-1; row 0 is the sky, row 1 the endless ground) and of the table.
 
     Args:
         camera: The view.
-        grounds: Outlines ``(n, 2)`` of ground rows 2..G-1 in metres, painted in this order.
+        ground: Outlines of ground rows 2..G-1, painted in this order.
         ground_planes: ``(G, 3, 3)`` homographies of the ground rows.
         table: Faces that stand on it, rows G.. of the result.
         planes: ``origin, u, v`` of these faces, see ``FaceTable.pose``.
@@ -86,116 +136,147 @@ def rasterise(
     h, w = camera.size
     to_pixel = np.concatenate([ground_planes, camera.plane_to_pixel(*planes)])
     to_face = invert(to_pixel)
-    face = np.zeros((h, w), np.int32)
-    xs, ys = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)
-    a, b, c = to_face[1, 2]
-    depth = (a * xs + (b * ys + c)[:, None]).astype(np.float32)
-    below = depth > 0
-    face[below] = 1
-    _paint_ground(camera, grounds, face)
-    face[~below] = 0
-    sky = to_face[0, 2]
-    above = sky[0] * xs + (sky[1] * ys + sky[2])[:, None]
-    np.copyto(depth, above.astype(np.float32), where=~below)
-    _stand(camera, table, planes, to_pixel, to_face, len(ground_planes), face, depth)
-    return Visibility(face, depth, to_pixel, to_face)
+    face = np.ones((h, w), np.int32)
+    xs, ys = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)[:, None]
+    a, b, c = to_face[1, 2].astype(np.float32)
+    depth = a * xs + (b * ys + c)
+    paint_ground(camera, ground, face, np.arange(len(ground.count)) + 2)
+    sky = depth <= 0
+    face[sky] = 0
+    depth[sky] = 0
+    veil_depth, veil = np.zeros((h, w), np.float32), np.full((h, w), NO_VEIL, np.uint8)
+    _stand(camera, table, planes, to_pixel, to_face, len(ground_planes), face, depth, veil, veil_depth)
+    veil[veil_depth <= depth] = NO_VEIL
+    return Visibility(face, to_pixel, to_face, veil)
 
 
-def _paint_ground(camera: Camera, grounds: list[np.ndarray], face: np.ndarray) -> None:
-    if not grounds:
-        return
-    project = camera.intrinsics @ camera.rotation
-    corners = np.concatenate(grounds)
-    world = np.concatenate([corners, np.zeros((len(corners), 1))], 1) - np.asarray(camera.position)
-    pixels = world @ project.T
-    ends = np.cumsum([len(g) for g in grounds])
-    starts = ends - [len(g) for g in grounds]
-    nearest, farthest = np.minimum.reduceat(pixels[:, 2], starts), np.maximum.reduceat(pixels[:, 2], starts)
-    for i in np.flatnonzero(farthest > NEAR):
-        p = pixels[starts[i] : ends[i]]
-        if nearest[i] < NEAR:
-            p = clip_near(p)
-            if len(p) < 3:
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """Polygons in the image, nearest first.
+
+    Attributes:
+        row: Face of each polygon.
+        box: ``(P, 4)`` x0, y0, x1, y1 of the window it covers.
+        polygon: Fixed-point corners relative to the window.
+        top: Largest 1/depth.
+        level: True where 1/depth hardly changes across the polygon.
+    """
+
+    row: list[int]
+    box: list[list[int]]
+    polygon: list[np.ndarray]
+    top: list[np.float32]
+    level: list[bool]
+
+
+def _project(
+    camera: Camera, table: FaceTable, planes: tuple[np.ndarray, ...], to_pixel: np.ndarray
+) -> _Projected:
+    """All faces of a table that may be visible."""
+    h, w = camera.size
+    origin, u, v = planes
+    facing = (cross(u, v) * (np.asarray(camera.position) - origin)).sum(1)
+    reach = np.abs(to_pixel[:, 2, 0] * table.tiles[:, 0]) + np.abs(to_pixel[:, 2, 1] * table.tiles[:, 1])
+    seen = ((table.sided == 0) & (facing != 0)) | (facing > 0)
+    rows = np.flatnonzero(seen & (to_pixel[:, 2, 2] + reach > NEAR))
+    count = table.count[rows]
+    starts = np.cumsum(count) - count
+    owner = np.repeat(rows, count)
+    corner = np.arange(len(owner)) + np.repeat(table.first[rows] - starts, count)
+    local = table.corners[corner] * table.tiles[owner]
+    pixels = (
+        np.repeat(to_pixel[rows, :, 0], count, axis=0) * local[:, :1]
+        + np.repeat(to_pixel[rows, :, 1], count, axis=0) * local[:, 1:]
+        + np.repeat(to_pixel[rows, :, 2], count, axis=0)
+    )
+    if not len(rows):
+        return _Projected([], [], [], [], [])
+    z = pixels[:, 2]
+    nearest, farthest = np.minimum.reduceat(z, starts), np.maximum.reduceat(z, starts)
+    xy = pixels[:, :2] / np.maximum(z, 1e-6)[:, None]
+    low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)
+    crossing = nearest < NEAR
+    inside = (low[:, 0] < w) & (high[:, 0] > -1) & (low[:, 1] < h) & (high[:, 1] > -1)
+    keep = (farthest > NEAR) & (crossing | (inside & ((high - low).max(1) > 1.2)))
+    box = np.concatenate([np.maximum(low, 0), np.minimum(high + 2, (w, h))], 1).astype(int)
+    fixed = np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
+    fixed -= np.repeat(box[:, :2] << _SHIFT, count, axis=0).astype(np.int32)
+    top = 1 / np.maximum(nearest, NEAR)
+    level = ~crossing & (farthest < 1.02 * nearest)
+    out = _Projected([], [], [], [], [])
+    ends = starts + count
+    for k in np.flatnonzero(keep)[np.argsort(-top[keep], kind="stable")].tolist():
+        polygon = fixed[starts[k] : ends[k]]
+        window = box[k]
+        if crossing[k]:
+            clipped = clip_near(pixels[starts[k] : ends[k]])
+            if len(clipped) < 3:
                 continue
-        fill(face, to_fixed(p), int(i) + 2)
+            polygon = to_fixed(clipped)
+            lo, hi = (polygon.min(0) >> _SHIFT), (polygon.max(0) >> _SHIFT) + 2
+            window = np.concatenate([np.maximum(lo, 0), np.minimum(hi, (w, h))])
+            polygon = (polygon - (window[:2] << _SHIFT)).astype(np.int32)
+        if window[0] >= window[2] or window[1] >= window[3]:
+            continue
+        out.row.append(int(rows[k]))
+        out.box.append(window.tolist())
+        out.polygon.append(polygon)
+        out.top.append(np.float32(top[k]))
+        out.level.append(bool(level[k]))
+    return out
 
 
 def _stand(
     camera: Camera, table: FaceTable, planes: tuple[np.ndarray, ...], to_pixel: np.ndarray, to_face: np.ndarray,
-    first: int, face: np.ndarray, depth: np.ndarray,
+    first: int, face: np.ndarray, depth: np.ndarray, veil: np.ndarray, veil_depth: np.ndarray,
 ) -> None:  # fmt: skip
+    """Draw the faces of a table nearest first; ``depth`` holds the 1/depth of what each pixel shows so far."""
     h, w = camera.size
-    origin, u, v = planes
-    facing = np.einsum("fi,fi->f", np.cross(u, v), np.asarray(camera.position) - origin)
-    centre = to_pixel[first:, 2, 2]
-    reach = np.abs(to_pixel[first:, 2, 0] * table.tiles[:, 0]) + np.abs(to_pixel[first:, 2, 1] * table.tiles[:, 1])
-    seen = ((table.sided == 0) | (facing > 0)) & (centre + reach > NEAR) & (np.abs(facing) > 1e-12)
-    rows = np.flatnonzero(seen)
-    if not len(rows):
-        return
-    outlines = [table.outline[i] for i in rows]
-    counts = np.array([len(o) for o in outlines])
-    owner = np.repeat(rows, counts)
-    local = np.concatenate(outlines) * table.tiles[owner]
-    m = to_pixel[first + owner]
-    pixels = m[:, :, 0] * local[:, :1] + m[:, :, 1] * local[:, 1:] + m[:, :, 2]
-    starts = np.cumsum(counts) - counts
-    z = pixels[:, 2]
-    nearest, farthest = np.minimum.reduceat(z, starts), np.maximum.reduceat(z, starts)
-    safe = np.maximum(z, 1e-6)[:, None]
-    xy = pixels[:, :2] / safe
-    low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)
-    crossing = nearest < NEAR
-    inside = (low[:, 0] < w) & (high[:, 0] > -1) & (low[:, 1] < h) & (high[:, 1] > -1)
-    large = (high - low).max(1) > 0.8
-    keep = (farthest > NEAR) & (crossing | (inside & large))
-    fixed = np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
-    masks = atlas().masks
+    pages = atlas()
     xs, ys = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)
-    scratch = np.zeros((h, w), np.uint8)
-    planes_z = to_face[first:, 2].astype(np.float32)
-    top = (1 / np.maximum(nearest, NEAR)).astype(np.float32)
-    order = np.flatnonzero(keep)
-    order = order[np.argsort(-top[order], kind="stable")]
-    for k in order:
-        i = rows[k]
-        polygon = fixed[starts[k] : starts[k] + counts[k]]
-        if crossing[k]:
-            clipped = clip_near(pixels[starts[k] : starts[k] + counts[k]])
-            if len(clipped) < 3:
-                continue
-            polygon = to_fixed(clipped)
-            lo, hi = polygon.min(0) >> _SHIFT, polygon.max(0) >> _SHIFT
-        else:
-            lo, hi = low[k], high[k]
-        x0, y0 = max(int(lo[0]), 0), max(int(lo[1]), 0)
-        x1, y1 = min(int(hi[0]) + 2, w), min(int(hi[1]) + 2, h)
-        if x0 >= x1 or y0 >= y1:
-            continue
+    slopes = to_face[first:, 2].astype(np.float32)
+    drawn = _project(camera, table, planes, to_pixel[first:])
+    masks, labels = table.mask.tolist(), table.label.tolist()
+    for row, (x0, y0, x1, y1), polygon, top, level in zip(
+        drawn.row, drawn.box, drawn.polygon, drawn.top, drawn.level, strict=True
+    ):
         behind = depth[y0:y1, x0:x1]
-        mask = scratch[: y1 - y0, : x1 - x0]
-        mask[:] = 0
-        cv2.fillPoly(mask, [polygon], 1, 8, _SHIFT, (-x0 << _SHIFT, -y0 << _SHIFT))
-        a, b, c = planes_z[i]
-        near = (a * xs[x0:x1]) + (b * ys[y0:y1] + c)[:, None]
-        np.minimum(near, top[k], out=near)
-        shown = near > behind
-        shown &= mask.view(bool)
-        if table.mask[i] >= 0:
-            shown &= _alpha(masks[table.mask[i]], to_pixel[first + i], table.tiles[i], x0, y0, x1, y1)
+        if level:
+            near: np.ndarray | np.float32 = top
+            shown = behind < top
+        else:
+            a, b, c = slopes[row]
+            near = a * xs[x0:x1] + (b * ys[y0:y1] + c)[:, None]
+            # A polygon's rim is half a pixel outside its plane, where a steep plane comes too close.
+            np.minimum(near, top, out=near)
+            shown = near > behind
+        area = np.zeros(behind.shape, np.uint8)
+        cv2.fillPoly(area, [polygon], 1, 8, _SHIFT)
+        shown &= area.view(bool)
+        if masks[row] >= 0 and shown.any():
+            alpha, hull = pages.masks[masks[row]]
+            lay = _laid(to_pixel[first + row], table.tiles[row], x0, y0)
+            solid = _sample(alpha, lay, x1 - x0, y1 - y0)
+            if hull is not None:
+                open_work = shown & ~solid & _sample(hull, lay, x1 - x0, y1 - y0)
+                open_work &= near > veil_depth[y0:y1, x0:x1]
+                np.copyto(veil[y0:y1, x0:x1], np.uint8(labels[row]), where=open_work)
+                np.copyto(veil_depth[y0:y1, x0:x1], near, where=open_work)
+            shown &= solid
         np.copyto(behind, near, where=shown)
-        np.copyto(face[y0:y1, x0:x1], np.int32(first + i), where=shown)
+        np.copyto(face[y0:y1, x0:x1], np.int32(first + row), where=shown)
 
 
-def _alpha(
-    levels: tuple[np.ndarray, ...], to_pixel: np.ndarray, tiles: np.ndarray, x0: int, y0: int, x1: int, y1: int
-) -> np.ndarray:
-    """Where an alpha mask, laid once over a face, is opaque in a window of the image."""
-    height = abs(y1 - y0)
-    level = int(np.clip(np.log2(max(levels[0].shape[0] / max(height, 1), 1.0)), 0, len(levels) - 1))
-    alpha = levels[level]
+def _laid(to_pixel: np.ndarray, tiles: np.ndarray, x0: int, y0: int) -> np.ndarray:
+    """From a mask in 0..1 (y down), laid once over a face, to pixels of a window at ``(x0, y0)``."""
+    unit = np.array([[tiles[0], 0, 0], [0, -tiles[1], tiles[1]], [0, 0, 1]])
+    return np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1.0]]) @ to_pixel @ unit
+
+
+def _sample(levels: tuple[np.ndarray, ...], lay: np.ndarray, width: int, height: int) -> np.ndarray:
+    """``(height, width)`` bool: where an alpha mask is opaque."""
+    fine = levels[0].shape[0] / max(height, 1)
+    alpha = levels[0 if fine < 1.5 else min(int(np.log2(fine) + 0.42), len(levels) - 1)]
     mh, mw = alpha.shape
-    # Mask texel (x, y) to face coordinates (a right, b up).
-    texel = np.array([[tiles[0] / mw, 0, 0.5 * tiles[0] / mw], [0, -tiles[1] / mh, tiles[1] * (1 - 0.5 / mh)], [0, 0, 1]])
-    window = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1.0]])
-    return cv2.warpPerspective(alpha, window @ to_pixel @ texel, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR) > 110
+    texel = np.array([[1 / mw, 0, 0.5 / mw], [0, 1 / mh, 0.5 / mh], [0, 0, 1]])
+    return cv2.warpPerspective(alpha, lay @ texel, (width, height), flags=cv2.INTER_LINEAR) > 110

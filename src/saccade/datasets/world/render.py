@@ -9,7 +9,7 @@ import numpy as np
 
 from saccade.datasets.world.lighting import Light
 from saccade.datasets.world.raster import Visibility
-from saccade.datasets.world.textures import LEVELS, atlas
+from saccade.datasets.world.textures import LEVELS, MAX_VARIANTS, atlas
 
 SKY_HEIGHT = 700.0
 """Height of the clouds, metres."""
@@ -37,74 +37,143 @@ class Surface:
     ground: int
 
 
-def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray | None) -> np.ndarray:
+class Spans:
+    """Runs of pixels in one image row that show the same face.
+
+    Work on faces or rows is done once per run, and spread to pixels by ``numpy.repeat``: several times faster
+    than looking every pixel up.
+
+    Attributes:
+        face: ``(S,)`` face of each run.
+        y: ``(S,)`` its image row.
+    """
+
+    def __init__(self, face: np.ndarray) -> None:
+        height, width = face.shape
+        new = np.empty((height, width), bool)
+        new[:, 0] = True
+        np.not_equal(face[:, 1:], face[:, :-1], out=new[:, 1:])
+        start = np.flatnonzero(new)
+        self.length = np.diff(start, append=face.size)
+        self.face = face.ravel()[start]
+        self.y = (start // width).astype(np.float32)
+        self.shape = face.shape
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """``(S,)`` values of runs to ``(H, W)`` values of pixels."""
+        return np.repeat(values, self.length).reshape(self.shape)
+
+    def affine(self, rows: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        """``(H, W)`` values of ``rows[face] @ (x, y, 1)``; ``rows`` is ``(F, 3)`` and ``xs`` the pixel columns."""
+        own = rows[self.face]
+        out = self.spread(own[:, 0])
+        out *= xs
+        out += self.spread(own[:, 1] * self.y + own[:, 2])
+        return out
+
+
+def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) -> np.ndarray:
     """The noise-free image ``(H, W, 3)`` float32 RGB, 0..255 before exposure.
 
     Args:
-        shadow: ``(H, W)`` uint8, how much of the sun each ground pixel misses; None for no shadow at all.
+        seen: Visible faces.
+        surface: Their looks.
+        light: Sun, sky and haze.
+        shadow: ``(H, W)`` uint8, share of the light that ground pixels miss; 255 is all.
     """
-    pages = atlas()
-    h, w = seen.face.shape
-    face = seen.face
-    flat = face.ravel()
-    xs, ys = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)[:, None]
-    # Plane coordinates of every pixel: one row of the inverse homography at a time.
-    m = seen.to_face.astype(np.float32).reshape(-1, 9).T
-
-    def row(k: int) -> np.ndarray:
-        out = np.take(m[k], face)
-        out *= xs
-        second = np.take(m[k + 1], face)
-        second *= ys
-        out += second
-        out += np.take(m[k + 2], face)
-        return out
-
-    inverse_depth = np.maximum(row(6), 1e-7)
-    texture = surface.texture[flat].reshape(h, w)
-    size = pages.size
-    tw, th = np.take(size[:, 0], texture), np.take(size[:, 1], texture)
-    low, high = surface.low.astype(np.float32), surface.high.astype(np.float32)
-    u = np.clip(row(0) / inverse_depth, np.take(low[:, 0], face), np.take(high[:, 0], face))
-    v = np.clip(row(3) / inverse_depth, np.take(low[:, 1], face), np.take(high[:, 1], face))
-    cu, cv = np.floor(u), np.floor(v)
-    u -= cu
-    v -= cv
-    # Texels per pixel is |det| / w^3 for a homography, so the mip level needs no derivatives.
-    area = np.abs(np.linalg.det(seen.to_face)) * size[surface.texture].prod(1)
-    detail = (0.5 * np.log2(np.maximum(area, 1e-30))).astype(np.float32)
-    level = np.take(detail, face) - 1.5 * np.log2(inverse_depth)
-    level = np.clip(level - 0.1, 0, LEVELS - 1).astype(np.int32)
-    cell = cu.astype(np.int32) * 7 + cv.astype(np.int32) * 13 + np.take(surface.seed, face)
-    cell ^= cell >> 3
-    cell &= np.take(pages.variants, texture)
-    slot = (texture * pages.corner.shape[1] + cell) * LEVELS + level
-    corner = pages.corner.reshape(-1, 2)
-    scale = np.ldexp(np.float32(1), -level).astype(np.float32)
-    map_x = np.take(corner[:, 0], slot) + u * (tw * scale) - 0.5
-    map_y = np.take(corner[:, 1], slot) + (1 - v) * (th * scale) - 0.5
-    texel = cv2.remap(pages.image, map_x, map_y, cv2.INTER_LINEAR)
-    tinted = texel[..., 3:].astype(np.float32) * (1 / 255)
-    image = np.take((surface.tint - 1).astype(np.float32), flat, axis=0).reshape(h, w, 3)
-    image *= tinted
-    image += 1
-    image *= texel[..., :3]
-    image *= np.take(surface.light.astype(np.float32), flat, axis=0).reshape(h, w, 3)
-    if shadow is not None:
-        dark = np.where(face < surface.ground, shadow, 0).astype(np.float32)
-        image *= 1 - dark[..., None] * np.float32(1 / 255)
-    sky = face == 0
-    fade = np.exp(-np.float32(light.haze) / inverse_depth)[..., None]
-    image = (image - light.horizon.astype(np.float32)) * fade + light.horizon.astype(np.float32)
-    if sky.any():
-        image[sky] = _sky(inverse_depth[sky], texel[sky][:, 0], light)
+    spans = Spans(seen.face)
+    face = spans.face
+    xs = np.arange(seen.face.shape[1], dtype=np.float32)
+    to_face = seen.to_face.astype(np.float32)
+    inverse_depth = spans.affine(to_face[:, 2], xs)
+    np.maximum(inverse_depth, 1e-7, out=inverse_depth)
+    depth = 1 / inverse_depth
+    texel = _texture(spans, seen, surface, depth, xs)
+    fade = np.exp(depth * np.float32(-light.haze))
+    ground = surface.ground
+    if shadow.any():
+        lit = np.where(spans.spread(face < ground), 255 - shadow, 255) * np.float32(1 / 255)
+        lit *= fade
+    else:
+        lit = fade
+    away = 1 - fade
+    channels = cv2.split(texel)
+    tinted = channels[3].astype(np.float32)
+    planes = []
+    for c in range(3):
+        # texel * light * (1 + tintable * (tint - 1)), with what belongs to faces computed per run.
+        own = surface.light[face, c].astype(np.float32)
+        plane = spans.spread(own * (surface.tint[face, c] - 1).astype(np.float32) / 255)
+        plane *= tinted
+        plane += spans.spread(own)
+        plane *= channels[c]
+        plane *= lit
+        plane += away * np.float32(light.horizon[c])
+        planes.append(plane)
+    image = cv2.merge(planes)
+    sky = np.flatnonzero(spans.spread(face == 0))
+    if len(sky):
+        cloud = channels[0].ravel()[sky]
+        image.reshape(-1, 3)[sky] = _sky(inverse_depth.ravel()[sky], cloud, light)
     return image
+
+
+def _texture(
+    spans: Spans, seen: Visibility, surface: Surface, depth: np.ndarray, xs: np.ndarray
+) -> np.ndarray:
+    """Texels ``(H, W, 4)`` uint8 that the pixels show."""
+    pages = atlas()
+    face = spans.face
+    to_face = seen.to_face.astype(np.float32)
+    texture = surface.texture[face]
+    low, high = surface.low.astype(np.float32)[face], surface.high.astype(np.float32)[face]
+    wrapped, cell = [], spans.spread(surface.seed[face])
+    for axis, stride in ((0, 7), (1, 13)):
+        a = spans.affine(to_face[:, axis], xs)
+        a *= depth
+        np.maximum(a, spans.spread(low[:, axis]), out=a)
+        np.minimum(a, spans.spread(high[:, axis]), out=a)
+        whole = np.floor(a)
+        a -= whole
+        wrapped.append(a)
+        cell += whole.astype(np.int32) * stride
+    # Texels per pixel are |det| * depth^3 for a homography, so the mip level needs no derivatives; half the
+    # exponent of a float is the level.
+    area = np.abs(np.linalg.det(seen.to_face)) * pages.size[surface.texture].prod(1)
+    detail = spans.spread((area[face] * 0.9).astype(np.float32))
+    detail *= depth
+    detail *= depth
+    detail *= depth
+    level = (detail.view(np.int32) >> 23) - 127
+    level >>= 1
+    np.maximum(level, 0, out=level)
+    np.minimum(level, LEVELS - 1, out=level)
+    cell ^= cell >> 3
+    cell &= spans.spread(pages.variants[texture])
+    cell *= LEVELS
+    cell += level
+    cell += spans.spread((texture * (MAX_VARIANTS * LEVELS)).astype(np.int32))
+    shrink = ((127 - level) << 23).view(np.float32)  # 2 ** -level
+    corner = pages.corner.reshape(-1, 2)
+    slot = cell.astype(np.intp)
+    size = pages.size[texture]
+    maps = []
+    for axis, a in enumerate((wrapped[0], 1 - wrapped[1])):
+        a *= shrink
+        a *= spans.spread(size[:, axis])
+        a += np.take(np.ascontiguousarray(corner[:, axis]) - np.float32(0.5), slot, mode="clip")
+        maps.append(a)
+    return cv2.remap(pages.image, maps[0], maps[1], cv2.INTER_LINEAR)
 
 
 def _sky(inverse_depth: np.ndarray, cloud: np.ndarray, light: Light) -> np.ndarray:
     """Sky colours ``(P, 3)`` from the slope of the view rays and the cloud texture."""
-    slope = np.clip(inverse_depth * SKY_HEIGHT, 0, 2)[:, None]
+    slope = np.minimum(inverse_depth * np.float32(SKY_HEIGHT), 2)
     rise = 1 - np.exp(-2.2 * slope)
-    clear = light.horizon + (light.zenith - light.horizon) * rise
-    cover = np.clip((cloud[:, None] / 255 - light.cover) * 2.5, 0, 1) * np.clip(slope * 6, 0, 1)
-    return (clear + (light.cloud - clear) * cover * 0.85).astype(np.float32)
+    cover = np.clip((cloud * np.float32(1 / 255) - np.float32(light.cover)) * 2.5, 0, 1)
+    cover *= np.minimum(slope * 6, 1) * 0.85
+    out = np.empty((len(slope), 3), np.float32)
+    for c in range(3):
+        clear = light.horizon[c] + (light.zenith[c] - light.horizon[c]) * rise
+        out[:, c] = clear + (light.cloud[c] - clear) * cover
+    return out

@@ -1,296 +1,194 @@
-"""The layout of one street: ground, buildings, planting, furniture, traffic and people."""
+"""One street with everything in it, at any time: camera, faces, ground, shadows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from saccade.classes import CITYSCAPES
-from saccade.datasets.world import buildings, furniture, vehicles
+from saccade.datasets.world import buildings, furniture, ground, planting
 from saccade.datasets.world.camera import Camera
-from saccade.datasets.world.faces import FaceBuilder, FaceTable
-from saccade.datasets.world.lighting import Light
-from saccade.datasets.world.path import StreetPath
-from saccade.datasets.world.people import People
-from saccade.datasets.world.textures import atlas
+from saccade.datasets.world.faces import FaceTable
+from saccade.datasets.world.people import PARTS
+from saccade.datasets.world.raster import Outlines
+from saccade.datasets.world.site import VIEW, Site
+from saccade.datasets.world.traffic import Mover, Traffic
 
-ROAD, SIDEWALK, TERRAIN = (CITYSCAPES.names.index(n) for n in ("road", "sidewalk", "terrain"))
-VIEW = 150.0
-"""How far ahead of the camera the street is laid out, metres."""
+_STYLES = ("terrace", "high street", "houses", "city", "old town", "park")
+_STYLE_SHARES = (0.2, 0.25, 0.17, 0.13, 0.13, 0.12)
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """One painted area of the ground: outline ``(n, 2)``, texture, metres per repetition, tint, label."""
+class GroundTable:
+    """The painted areas of the ground as arrays, lowest first; see ``site.Ground``."""
 
-    outline: np.ndarray
-    texture: int
-    scale: float
+    outlines: Outlines
+    texture: np.ndarray
+    scale: np.ndarray
     tint: np.ndarray
-    label: int
+    label: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Mover:
-    """Something that travels along or across the street at a constant speed.
+class _Places:
+    """Movers as arrays."""
 
-    Attributes:
-        s, d: Place at time 0: metres along and to the right of the centre line.
-        along, across: Speed, m/s.
-        turn: Heading relative to the street, radians clockwise.
-        kept: True for traffic in the lane of the camera, which shares the camera's speed.
-        footprint: ``(width, length, height)`` for its shadow.
-    """
+    def __init__(self, movers: list[Mover]) -> None:
+        rows = [(m.s, m.d, m.along, m.across, m.turn, m.kept, *m.footprint) for m in movers]
+        self.table = np.array(rows, float).reshape(-1, 9)
 
-    s: float
-    d: float
-    along: float
-    across: float
-    turn: float
-    kept: bool
-    footprint: tuple[float, float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Caster:
-    """Something that stands still and throws a shadow: outline ``(n, 2)`` on the ground, from and to height."""
-
-    outline: np.ndarray
-    low: float
-    high: float
+    def __len__(self) -> int:
+        return len(self.table)
 
 
 class Scene:
-    """One street with everything in it, for a certain length of time.
+    """One street, for a certain length of time.
 
     Args:
         seed: Same seed, same street.
         duration: Seconds that will be rendered.
         mode: ``"driving"``, ``"static"`` or ``"panning"``.
-        focal: Focal length in units of the image width; drawn when None.
     """
 
     def __init__(self, seed: tuple[int, ...], duration: float, mode: str) -> None:
         rng = np.random.default_rng(seed)
-        self.rng, self.mode = rng, mode
-        self.light = Light.draw(rng)
-        self.hand = -1 if rng.random() < 0.6 else 1  # -1 drives on the left
+        self.mode = mode
         self.speed = float(rng.uniform(3, 13)) if mode == "driving" else 0.0
-        travel = self.speed * duration * 1.2
-        self.start, self.stop = -14.0 if mode != "panning" else -60.0, travel + VIEW
-        self.path = StreetPath(rng, self.start - 70, self.stop + 90, rng.choice([0.0, 0.0015, 0.004]) * rng.uniform(0.3, 1))
-        self.lanes = 1 if rng.random() < 0.8 else 2
-        self.lane = float(rng.uniform(2.7, 3.7))
-        self.grounds: list[Ground] = []
-        self.casters: list[Caster] = []
-        self.movers: list[Mover] = []
-        self.walkers: list[Mover] = []
-        self.static, self.moving, self.people = FaceBuilder(), FaceBuilder(), People()
-        self.things = 0
-        self._lay_out()
-        self.static_table, self.moving_table = self.static.build(), self.moving.build()
-        self.people_table = self.people.table()
-        self._draw_camera()
-
-    # -- layout ------------------------------------------------------------------------------------------
-
-    def thing(self) -> int:
-        """A new object number."""
-        self.things += 1
-        return self.things
-
-    def _lay_out(self) -> None:
-        rng = self.rng
-        groups = atlas().groups
-        self.parking = {side: bool(rng.random() < 0.5) for side in (-1, 1)}
-        half = self.lanes * self.lane
-        self.kerb = {side: half + (2.1 if self.parking[side] else rng.uniform(0, 0.8)) for side in (-1, 1)}
-        base = rng.uniform(0.42, 0.8) * np.array([1, rng.uniform(0.97, 1.02), rng.uniform(0.95, 1.1)])
-        self.asphalt = int(rng.choice(groups["asphalt"]))
-        self.road_tint = base
-        self.pave_texture, self.pave_tint = int(rng.choice(groups["paving"])), rng.uniform(0.5, 0.95) * np.array(
-            [1, rng.uniform(0.93, 1), rng.uniform(0.82, 1.02)]
+        start = -70.0 if mode == "panning" else -14.0
+        site = Site(rng, start, self.speed * duration * 1.05 + 5 + VIEW)
+        ground.lay(site)
+        for side in (-1, 1):
+            _line(site, side)
+        planting.horizon(site)
+        traffic = Traffic(site, mode == "driving")
+        self.light, self.path, self.grass_tint = site.light, site.path, site.grass_tint
+        self.cloud, self.wild = site.pick("cloud"), site.pick("grass")
+        g = site.grounds
+        self.ground = GroundTable(
+            Outlines.of([x.outline for x in g]), np.array([x.texture for x in g]), np.array([x.scale for x in g]),
+            np.array([x.tint for x in g]), np.array([x.label for x in g]),
+        )  # fmt: skip
+        self._people, self._movers, self._walkers = (
+            traffic.people,
+            _Places(traffic.movers),
+            _Places(traffic.walkers),
         )
-        self.grass_tint = np.array([rng.uniform(0.38, 0.62), rng.uniform(0.5, 0.7), rng.uniform(0.2, 0.36)])
-        self.cloud, self.wild = int(rng.choice(groups["cloud"])), int(rng.choice(groups["grass"]))
-        furniture.lay_ground(self)
-        for side in (-1, 1):
-            furniture.lay_side(self, side)
-        furniture.lay_horizon(self)
-        self._traffic()
-        self._pedestrians()
+        parts = [site.faces.build(), traffic.faces.build(), self._people.table()]
+        self._fixed, self._first_limb = len(parts[0]), len(parts[0]) + len(parts[1])
+        self._table = FaceTable.join(parts)
+        self._extent = self._table.extent()
+        p = self._table.points[: self._fixed]
+        ribbon = self._table.ribbon[: self._fixed, None]
+        self._centre = np.where(ribbon, (p[:, 0] + p[:, 1]) / 2, p[:, 0] + (p[:, 1] + p[:, 2]) / 2)
+        self.static_shadows = self._cast(site) if self.light.shadow > 0.05 else Outlines.of([])
+        self._draw_camera(rng, site)
 
-    def _vehicle(self, mover: Mover, kind: str) -> None:
-        actor, rng = len(self.movers), self.rng
-        if kind == "bus":
-            body = vehicles.bus(self.moving, rng, actor, self.thing())
-        elif kind == "lorry":
-            body = vehicles.lorry(self.moving, rng, actor, self.thing())
-        else:
-            body = vehicles.car(self.moving, rng, kind, actor, self.thing(), bool(rng.random() < 0.3))
-        size = (body.width, body.length, body.roof)
-        self.movers.append(Mover(mover.s, mover.d, mover.along, mover.across, mover.turn, mover.kept, size))
+    def _cast(self, site: Site) -> Outlines:
+        throw = self.light.throw
+        hulls = []
+        for c in site.casters:
+            reach = np.concatenate([c.outline + throw * c.low, c.outline + throw * min(c.high, 30.0)])
+            hulls.append(cv2.convexHull(reach.astype(np.float32))[:, 0])
+        return Outlines.of(hulls)
 
-    def _kind(self) -> str:
-        kinds = ["hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry"]
-        return str(self.rng.choice(kinds, p=[0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.05]))
-
-    def _traffic(self) -> None:
-        rng = self.rng
-        # Parked cars along the kerb.
-        for side in (-1, 1):
-            if not self.parking[side]:
-                continue
-            s, full = self.start + 3, rng.uniform(0.2, 0.98)
-            while s < self.stop:
-                if rng.random() < full and not self.is_junction(s, 6):
-                    kind = self._kind()
-                    if kind in ("bus", "lorry"):
-                        kind = "estate"
-                    facing = 0.0 if side == self.hand or rng.random() < 0.25 else np.pi
-                    d = side * (self.kerb[side] - 1.05 + rng.normal(0, 0.06))
-                    self._vehicle(Mover(s, d, 0, 0, facing + rng.normal(0, 0.015), False, (0, 0, 0)), kind)
-                s += rng.uniform(5.2, 7.0)
-        busy = rng.random() ** 1.5
-        for lane in range(self.lanes):
-            d = self.hand * (lane + 0.5) * self.lane
-            if self.mode != "driving" or lane > 0 or rng.random() < 0.7:
-                s = rng.uniform(5.5, 45) if self.mode == "driving" else rng.uniform(-20, 30)
-                own = lane == self.lanes - 1 if self.lanes > 1 else True
-                speed = rng.uniform(0, 11) if not own or self.mode != "driving" else 0
-                while s < self.stop:
-                    if rng.random() < 0.25 + 0.7 * busy and (s > 9 or not own):
-                        self._vehicle(
-                            Mover(s, d + rng.normal(0, 0.15), speed, 0, 0, own and self.mode == "driving", (0, 0, 0)), self._kind()
-                        )
-                    s += rng.uniform(9, 30)
-            s, speed = rng.uniform(4, 40), rng.uniform(4, 12) if rng.random() < 0.8 else 0.0
-            while s < self.stop + 40:
-                if rng.random() < 0.2 + 0.7 * busy:
-                    self._vehicle(Mover(s, -d + rng.normal(0, 0.15), -speed, 0, np.pi, False, (0, 0, 0)), self._kind())
-                s += rng.uniform(9, 34)
-        for s in self.junctions:
-            if rng.random() < 0.5:
-                side = rng.choice([-1, 1])
-                d = side * (self.kerb[side] + rng.uniform(2, 14))
-                self._vehicle(Mover(s + rng.uniform(-2, 2), d, 0, 0, -side * np.pi / 2, False, (0, 0, 0)), self._kind())
-
-    def _cycle(self, s: float, d: float, speed: float, turn: float) -> None:
-        rng = self.rng
-        thing, actor = self.thing(), len(self.movers)
-        draw = vehicles.motorcycle if rng.random() < 0.2 else vehicles.bicycle
-        draw(self.moving, rng, actor, thing)
-        self.movers.append(Mover(s, d, speed, 0, turn, False, (0.4, 1.7, 1.0)))
-        if speed:
-            self.people.add(rng, self.thing(), 1.0, rider=True)
-            self.walkers.append(Mover(s, d, speed, 0, turn, False, (0.45, 0.5, 1.7)))
-
-    def _pedestrians(self) -> None:
-        rng = self.rng
-        crowd = int(rng.choice([0, 3, 7, 14, 26], p=[0.08, 0.27, 0.3, 0.22, 0.13]))
-        for _ in range(crowd):
-            side = int(rng.choice([-1, 1]))
-            s = rng.uniform(3, min(self.stop, 90)) if rng.random() < 0.7 else rng.uniform(3, self.stop)
-            d = side * (self.kerb[side] + rng.uniform(0.4, max(0.6, self.pave[side] - 0.3)))
-            pace = rng.uniform(0.9, 1.7) if rng.random() < 0.8 else 0.0
-            direction = int(rng.choice([-1, 1]))
-            turn = 0.0 if direction > 0 else np.pi
-            if pace == 0:
-                turn = rng.uniform(0, 2 * np.pi)
-            group = int(rng.choice([1, 1, 1, 2, 3]))
-            for k in range(group):
-                self.people.add(rng, self.thing(), pace)
-                place = Mover(s + k * rng.uniform(0.1, 0.9), d + 0.55 * k * -side, direction * pace, 0, turn, False, (0.45, 0.4, 1.7))
-                self.walkers.append(place)
-        for _ in range(int(rng.choice([0, 1, 3], p=[0.6, 0.25, 0.15]))):  # people crossing
-            side = int(rng.choice([-1, 1]))
-            pace = rng.uniform(0.9, 1.6)
-            s = rng.uniform(12, min(self.stop, 80))
-            d = side * rng.uniform(-1, 1) * self.kerb[side]
-            self.people.add(rng, self.thing(), pace)
-            self.walkers.append(Mover(s, d, 0, -side * pace, -side * np.pi / 2, False, (0.45, 0.4, 1.7)))
-        for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.45, 0.25, 0.18, 0.12]))):
-            side = int(rng.choice([-1, 1]))
-            d = side * (self.lanes * self.lane - rng.uniform(0.4, 1.2))
-            forward = side == self.hand
-            self._cycle(rng.uniform(5, 70), d, (1 if forward else -1) * rng.uniform(3, 6.5), 0 if forward else np.pi)
-        for _ in range(int(rng.choice([0, 2, 6], p=[0.6, 0.25, 0.15]))):  # bicycles left at the wall
-            side = int(rng.choice([-1, 1]))
-            d = side * (self.kerb[side] + rng.uniform(0.4, 1) * self.pave[side])
-            self._cycle(rng.uniform(4, 60), d, 0.0, rng.choice([0, np.pi / 2]) + rng.normal(0, 0.15))
-
-    def is_junction(self, s: float, margin: float = 0.0) -> bool:
-        """Whether a side street meets the street near ``s``."""
-        return any(abs(s - j) < self.junction_half + margin for j in self.junctions)
-
-    # -- time --------------------------------------------------------------------------------------------
-
-    def _draw_camera(self) -> None:
-        rng = self.rng
-        self.focal = float(rng.uniform(0.75, 1.25))
-        self.height = float(rng.uniform(1.15, 1.75))
-        self.pitch = float(rng.normal(0.0, 0.025))
-        self.roll = float(rng.normal(0, 0.006))
-        self.yaw = float(rng.normal(0, 0.05) if self.mode == "driving" else rng.uniform(-0.7, 0.7))
-        self.wobble = rng.uniform(0, 2 * np.pi, 6)
-        lane = (self.lanes - 0.5) * self.lane
-        self.offset = self.hand * lane + float(rng.normal(0, 0.25))
-        if self.mode != "driving":
-            self.offset = float(rng.uniform(-1, 1)) * (self.lanes * self.lane + 2.5)
-            self.height = float(rng.uniform(1.4, 4.5))
-            self.pitch -= 0.03 * (self.height - 1.4)
-        self.pan = float(rng.uniform(0.25, 0.8))
+    def _draw_camera(self, rng: np.random.Generator, site: Site) -> None:
+        driving = self.mode == "driving"
+        self._focal = float(rng.uniform(0.75, 1.25))
+        self._height = float(rng.uniform(1.15, 1.75) if driving else rng.uniform(1.4, 4.5))
+        self._pitch = float(rng.normal(0.0, 0.025)) - (0.0 if driving else 0.03 * (self._height - 1.4))
+        self._roll = float(rng.normal(0, 0.006))
+        # Mostly along the lane; now and then the car is turning.
+        aside = rng.uniform(-0.5, 0.5) if rng.random() < 0.12 else rng.normal(0, 0.05)
+        self._yaw = float(aside if driving else rng.uniform(-0.7, 0.7))
+        lane = site.hand * (site.lanes - 0.5) * site.lane
+        self._offset = lane + float(rng.normal(0, 0.25))
+        if not driving:
+            self._offset = float(rng.uniform(-1, 1)) * (site.half + 2.5)
+        self._phase = rng.uniform(0, 2 * np.pi, 6)
+        self._pan = float(rng.uniform(0.25, 0.8))
 
     def travelled(self, time: float) -> float:
-        """Metres the camera has moved along the street."""
-        w = self.wobble
-        if self.mode != "driving":
-            return 0.0
-        return self.speed * (time + 0.6 * (np.sin(0.5 * time + w[0]) - np.sin(w[0])) * 0.3)
+        """Metres the camera has moved along the street since time 0; the speed varies by a tenth."""
+        p = self._phase[0]
+        return self.speed * (time + 0.2 * (np.sin(0.5 * time + p) - np.sin(p)))
 
     def camera(self, time: float, size: tuple[int, int]) -> Camera:
         """The camera at a time (seconds) for an image of ``size`` (height, width)."""
-        w = self.wobble
-        s = self.travelled(time)
-        sway = 0.12 * np.sin(0.7 * time + w[1]) if self.mode == "driving" else 0.0
-        x, y = self.path.at(s, self.offset + sway)
+        p = self._phase
         shake = 1.0 if self.mode == "driving" else 0.0
-        yaw = float(self.path.heading(s)) + self.yaw + shake * 0.012 * np.sin(0.6 * time + w[2])
+        s = self.travelled(time)
+        x, y = self.path.point(s, self._offset + shake * 0.12 * np.sin(0.7 * time + p[1]))
+        yaw = float(self.path.heading(s)) + self._yaw + shake * 0.012 * np.sin(0.6 * time + p[2])
         if self.mode == "panning":
-            yaw += 0.9 * np.sin(self.pan * time + w[3])
-        pitch = self.pitch + shake * (0.003 * np.sin(7.1 * time + w[4]) + 0.002 * np.sin(2.3 * time + w[5]))
-        z = self.height + shake * 0.012 * np.sin(8.7 * time + w[4])
-        return Camera((float(x), float(y), float(z)), yaw, float(pitch), self.roll, self.focal * size[1], size)
+            yaw += 0.9 * np.sin(self._pan * time + p[3])
+        pitch = self._pitch + shake * (0.003 * np.sin(7.1 * time + p[4]) + 0.002 * np.sin(2.3 * time + p[5]))
+        z = self._height + shake * 0.012 * np.sin(8.7 * time + p[4])
+        return Camera((x, y, z), float(yaw), float(pitch), self._roll, self._focal * size[1], size)
 
-    def _poses(self, movers: list[Mover], time: float) -> tuple[np.ndarray, np.ndarray]:
-        if not movers:
-            return np.zeros((0, 3, 3)), np.zeros((0, 3))
-        table = np.array([(m.s, m.d, m.along, m.across, m.turn, m.kept) for m in movers])
-        s = table[:, 0] + np.where(table[:, 5] > 0, self.travelled(time), table[:, 2] * time)
-        d = table[:, 1] + table[:, 3] * time
-        xy = self.path.at(s, d)
-        heading = self.path.heading(s) + table[:, 4]
-        cos, sin, zero, one = np.cos(heading), np.sin(heading), np.zeros(len(s)), np.ones(len(s))
-        turn = np.stack([cos, sin, zero, -sin, cos, zero, zero, zero, one], 1).reshape(-1, 3, 3)
-        return turn, np.concatenate([xy, zero[:, None]], 1)
+    def _poses(self, places: _Places, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """``(n, 3, 3)`` rotations and ``(n, 3)`` positions of movers."""
+        t = places.table
+        s = t[:, 0] + np.where(t[:, 5] > 0, self.travelled(time), t[:, 2] * time)
+        xy = self.path.at(s, t[:, 1] + t[:, 3] * time)
+        heading = self.path.heading(s) + t[:, 4]
+        cos, sin = np.cos(heading), np.sin(heading)
+        turn = np.zeros((len(t), 3, 3))
+        turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1], turn[:, 2, 2] = cos, sin, -sin, cos, 1
+        return turn, np.concatenate([xy, np.zeros((len(t), 1))], 1)
 
-    def faces(self, time: float, camera: Camera) -> tuple[FaceTable, tuple[np.ndarray, ...]]:
-        """Everything that stands on the ground, and its planes (see ``FaceTable.pose``)."""
-        tables = [self.static_table, self.moving_table]
-        if self.walkers:
-            points = self.people.points(time, *self._poses(self.walkers, time), np.asarray(camera.position))
-            tables.append(self.people_table.with_points(points))
-        table = FaceTable.join(tables)
-        return table, table.pose(camera, *self._poses(self.movers, time))
+    def faces(self, time: float, camera: Camera) -> FaceTable:
+        """Faces that may be seen: not too small, not behind the camera. ``row`` tells which they are."""
+        eye = np.asarray(camera.position)
+        actor = self._table.actor[self._fixed : self._first_limb]
+        centre = np.concatenate([
+            self._centre, self._poses(self._movers, time)[1][actor],
+            np.repeat(self._poses(self._walkers, time)[1], PARTS, axis=0),
+        ])  # fmt: skip
+        offset = centre - eye
+        # A mover's faces are within 8 m of its place, whatever their own size.
+        reach = self._extent + np.where(np.arange(len(centre)) < self._fixed, 0.0, 8.0)
+        ahead = offset @ camera.rotation[2] + reach > 0
+        large = self._extent * camera.focal > 0.9 * np.linalg.norm(offset, axis=1) - reach
+        return self._table.take(np.flatnonzero(ahead & large))
 
-    def casters_at(self, time: float) -> list[Caster]:
-        """Moving things that throw a shadow."""
-        out = []
-        for movers in (self.movers, self.walkers):
-            turn, shift = self._poses(movers, time)
-            for m, r, t in zip(movers, turn, shift, strict=True):
-                w, length, height = m.footprint
-                corners = np.array([[-w, -length], [w, -length], [w, length], [-w, length]]) / 2
-                out.append(Caster(corners @ r[:2, :2].T + t[:2], 0.0, height))
-        return out
+    def planes(self, table: FaceTable, time: float, camera: Camera) -> tuple[np.ndarray, ...]:
+        """World planes ``origin, u, v`` of a table from ``faces`` at any time (see ``FaceTable.pose``)."""
+        limb = np.flatnonzero(table.row >= self._first_limb)
+        if len(limb):
+            eye = np.asarray(camera.position)
+            points = self._people.points(time, *self._poses(self._walkers, time), eye)
+            table.points[limb] = points[table.row[limb] - self._first_limb]
+        return table.pose(camera, *self._poses(self._movers, time))
+
+    def footprints(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """``(n, 4, 2)`` corners on the ground and ``(n,)`` heights of everything that moves."""
+        corners, heights = [], []
+        unit = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        for places in (self._movers, self._walkers):
+            turn, shift = self._poses(places, time)
+            local = unit * places.table[:, None, 6:8]
+            corners.append(local @ turn[:, :2, :2].transpose(0, 2, 1) + shift[:, None, :2])
+            heights.append(places.table[:, 8])
+        return np.concatenate(corners), np.concatenate(heights)
+
+
+def _line(site: Site, side: int) -> None:
+    """Everything beyond one kerb."""
+    rng = site.rng
+    kind = str(rng.choice(_STYLES, p=_STYLE_SHARES))
+    garden = {"houses": rng.uniform(3, 9), "park": 60.0, "terrace": float(rng.choice([0, 1.5, 3]))}.get(
+        kind, float(rng.choice([0, 0, 0, 2]))
+    )
+    edge = site.edge(side)
+    if garden:
+        ground.yard(site, side, garden + 3, kind == "park" or rng.random() < 0.55)
+    if kind == "park":
+        planting.wood(site, side, edge + 1, 45, rng.uniform(0.4, 1.0))
+    else:
+        buildings.row(site, side, edge + garden, buildings.STYLES[kind])
+        planting.wood(site, side, edge + garden + 16, 30, 0.15)
+    if garden > 0.5:
+        furniture.boundary(site, side, edge + 0.1)
+    if site.pave[side] > 1.8 and rng.random() < (0.5 if kind == "city" else 0.35):
+        planting.avenue(site, side)
+    furniture.furnish(site, side)

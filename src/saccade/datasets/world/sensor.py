@@ -62,27 +62,28 @@ class Sensor:
     def develop(self, image: np.ndarray, time: float, rng: np.random.Generator) -> np.ndarray:
         """The picture ``(H, W, 3)`` uint8 of an image ``(H, W, 3)`` float32, both RGB 0..255."""
         h, w = image.shape[:2]
-        blur = self.blur * max(1.0, w / 512) ** 0.5
-        image = cv2.GaussianBlur(image, (0, 0), blur)
-        gain = self.exposure * (1 + self.drift[0] * np.sin(self.drift[1] * time))
         if self.vignette > 0.02:
             y, x = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)
-            image = image * (1 - np.float32(self.vignette) * (x * x + y * y) / 2)[..., None]
-        picture = np.clip(image, 0, 383).astype(np.uint16)
-        levels = np.arange(384) / 255.0
-        curve = 255 * np.clip(np.outer(levels * gain, self.cast), 0, 1) ** self.contrast
-        curve = self.lift + curve * (255 - self.lift) / 255
-        out = np.stack([np.take(curve[:, c].astype(np.uint8), picture[..., c]) for c in range(3)], -1)
+            corner = 1 - np.float32(self.vignette / 2) * (x * x + y * y)
+            image = cv2.multiply(image, cv2.merge([corner] * 3))
+        # The tone curve works on bytes at half scale, which leaves room above white; noise hides the steps.
+        half = cv2.convertScaleAbs(image, alpha=0.5)
+        half = cv2.GaussianBlur(half, (0, 0), self.blur * max(1.0, w / 512) ** 0.5)
+        gain = self.exposure * (1 + self.drift[0] * np.sin(self.drift[1] * time))
+        tone = np.clip(np.outer(np.arange(256) * (2 / 255), gain * self.cast), 0, 1) ** self.contrast
+        curve = self.lift + (255 - self.lift) * tone
+        out = cv2.LUT(half, np.rint(curve).astype(np.uint8)[None])
         if self.grain > 0.1:
             grain = _grain()
-            y, x = rng.integers(0, 1024, 2)
-            rows, cols = (np.arange(h) + y) % 1024, (np.arange(w) + x) % 1024
-            if y + h <= 1024 and x + w <= 1024:
-                noise = grain[y : y + h, x : x + w]
+            y0, x0 = (int(i) for i in rng.integers(0, len(grain), 2))
+            if y0 + h > len(grain) or x0 + w > len(grain):
+                rows, columns = (np.arange(h) + y0) % len(grain), (np.arange(w) + x0) % len(grain)
+                noise = grain[rows[:, None], columns]
             else:
-                noise = grain[rows][:, cols]
-            scaled = cv2.convertScaleAbs(noise, alpha=0) if False else noise * np.float32(self.grain / 16)
-            out = np.clip(out + scaled, 0, 255).astype(np.uint8)
+                noise = grain[y0 : y0 + h, x0 : x0 + w]
+            out = cv2.addWeighted(
+                out, 1.0, np.ascontiguousarray(noise), self.grain / 16, 0.0, dtype=cv2.CV_8U
+            )
         if self.quality:
             coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
             out = cv2.imdecode(coded, cv2.IMREAD_COLOR)

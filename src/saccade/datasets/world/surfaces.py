@@ -17,7 +17,7 @@ class Drawn:
     """Everything drawn: textures and alpha masks by group."""
 
     textures: dict[str, list[Texture]]
-    masks: dict[str, list[np.ndarray]]
+    masks: dict[str, list[tuple[np.ndarray, np.ndarray | None]]]
 
 
 def noise(rng: np.random.Generator, h: int, w: int, cell: int, decay: float = 0.55) -> np.ndarray:
@@ -47,7 +47,9 @@ def done(texture: np.ndarray) -> np.ndarray:
     return np.clip(texture, 0, 255).astype(np.uint8)
 
 
-def brick(rng: np.random.Generator, h: int, w: int, course: float, length: float, contrast: float) -> np.ndarray:
+def brick(
+    rng: np.random.Generator, h: int, w: int, course: float, length: float, contrast: float
+) -> np.ndarray:
     """Brick or stone courses as levels around 200; sizes in pixels, adjusted to repeat."""
     rows = max(2, 2 * round(h / course / 2))
     cols = max(2, round(w / length))
@@ -314,6 +316,13 @@ def plain(rng: np.random.Generator) -> Texture:
     return [done(grey(225 + 4 * noise(rng, n, n, 16)))]
 
 
+def worn(rng: np.random.Generator) -> Texture:
+    """Road paint with chips, 2 m across."""
+    n = 128
+    level = 225 - 70 * np.clip(noise(rng, n, n, 16) - 0.9, 0, 1) + 8 * rng.standard_normal((n, n))
+    return [done(grey(level))]
+
+
 def cloth(rng: np.random.Generator) -> Texture:
     h, w = 64, 32
     shade = 0.62 + 0.45 * np.sin(np.linspace(0.2, 2.9, w))
@@ -452,7 +461,12 @@ def planks(rng: np.random.Generator) -> Texture:
     """A wooden fence, 2 m across."""
     n = 128
     board = rng.standard_normal(16)[np.arange(n) // 8]
-    level = 170 + 14 * board[None] + 8 * cv2.resize(noise(rng, 32, n, 8), (n, n)) + 5 * rng.standard_normal((n, n))
+    level = (
+        170
+        + 14 * board[None]
+        + 8 * cv2.resize(noise(rng, 32, n, 8), (n, n))
+        + 5 * rng.standard_normal((n, n))
+    )
     level[:, ::8] = 80
     level[20:26] *= 0.85
     return [done(grey(level))]
@@ -551,7 +565,7 @@ def draw_all(rng: np.random.Generator) -> Drawn:
         "wall": [[done(grey(wall(rng, 128, 128, k)))] for k in ("brick", "brick", "stone", "stone", "plaster",
                                                                   "panel")],
         "roof": several(roof, 4), "foliage": several(foliage, 6), "bark": several(bark, 3),
-        "metal": several(metal, 3), "plain": several(plain, 1), "cloth": several(cloth, 4),
+        "metal": several(metal, 3), "plain": several(plain, 1), "worn": several(worn, 1), "cloth": several(cloth, 4),
         "skin": several(skin, 1), "paint": several(paint, 4), "car_glass": several(car_glass, 4),
         "wheel": several(wheel, 4), "bus": several(bus_side, 3), "lorry": several(lorry_side, 4),
         "tail": [lamps(rng, (190, 25, 25))], "head": [lamps(rng, (245, 245, 235))],
@@ -561,12 +575,21 @@ def draw_all(rng: np.random.Generator) -> Drawn:
         "warning_sign": [sign(rng, "warning")],
         "board_sign": [sign(rng, "direction") for _ in range(6)], "sign_back": [sign(rng, "back")],
     }  # fmt: skip
-    masks = {
-        "crown": [crown_mask(rng, d) for d in (1.6, 1.2, 1.0, 0.8, 0.7, 0.55)],
-        "cone": [crown_mask(rng, d, True) for d in (1.5, 1.0)],
-        "branch": [branch_mask(rng) for _ in range(4)],
-        "hedge": [hedge_mask(rng) for _ in range(2)],
-        "railing": [railing_mask(rng) for _ in range(3)],
-        "spoke": [spoke_mask(rng)],
+    crowns = [crown_mask(rng, d) for d in (1.6, 1.2, 1.0, 0.8, 0.7, 0.55)]
+    branches = [branch_mask(rng) for _ in range(4)]
+    railings = [railing_mask(rng) for _ in range(3)]
+    spokes = [spoke_mask(rng)]
+    masks: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {
+        "crown": [(m, None) for m in crowns],
+        "cone": [(crown_mask(rng, d, True), None) for d in (1.5, 1.0)],
+        "branch": [(m, _closed(m, 7)) for m in branches],
+        "hedge": [(hedge_mask(rng), None) for _ in range(2)],
+        "railing": [(m, np.full_like(m, 255)) for m in railings],
+        "spoke": [(m, np.full_like(m, 255)) for m in spokes],
     }
     return Drawn(textures, masks)
+
+
+def _closed(mask: np.ndarray, reach: int) -> np.ndarray:
+    """A mask with its small gaps filled."""
+    return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))

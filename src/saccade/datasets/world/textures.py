@@ -27,7 +27,8 @@ class Atlas:
         size: ``(T, 2)`` float32 width and height of level 0 in texels.
         variants: ``(T,)`` int32 number of variants less one (a bit mask).
         groups: Texture indices by group name.
-        masks: By mask index, the alpha of each level: ``(h, w)`` uint8.
+        masks: By mask index, the alpha of each level, ``(h, w)`` uint8, and the same of the area that counts as
+            the object although it is seen through; None where nothing does.
         mask_groups: Mask indices by group name.
     """
 
@@ -36,7 +37,7 @@ class Atlas:
     size: np.ndarray
     variants: np.ndarray
     groups: dict[str, tuple[int, ...]]
-    masks: tuple[tuple[np.ndarray, ...], ...]
+    masks: tuple[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None], ...]
     mask_groups: dict[str, tuple[int, ...]]
 
 
@@ -45,11 +46,11 @@ def _shrink(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
 
 
-def _pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
+def _pyramid(image: np.ndarray, levels: int) -> tuple[np.ndarray, ...]:
     out = [image]
     for _ in range(levels - 1):
         out.append(_shrink(out[-1]))
-    return out
+    return tuple(out)
 
 
 MAX_VARIANTS = 4
@@ -85,11 +86,18 @@ def atlas() -> Atlas:
     for x, y, image in places:
         padded = np.pad(image, ((_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="wrap")
         page[y : y + padded.shape[0], x : x + padded.shape[1]] = padded
-    masks: list[tuple[np.ndarray, ...]] = []
+    masks: list[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None]] = []
     mask_groups = {}
     for name, alphas in drawn.masks.items():
         mask_groups[name] = tuple(range(len(masks), len(masks) + len(alphas)))
-        masks += [tuple(_pyramid(a, LEVELS)) for a in alphas]
+        for alpha, hull in alphas:
+            masks.append((_pyramid(alpha, LEVELS), None if hull is None else _pyramid(hull, LEVELS)))
     return Atlas(
-        page, corner, np.array(size, np.float32), np.array(variants, np.int32), groups, tuple(masks), mask_groups
+        page,
+        corner,
+        np.array(size, np.float32),
+        np.array(variants, np.int32),
+        groups,
+        tuple(masks),
+        mask_groups,
     )

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.classes import CITYSCAPES
 from saccade.datasets.world.faces import DISC, FaceBuilder
+from saccade.datasets.world.site import ID
 from saccade.datasets.world.textures import atlas
 
-CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE = (
-    CITYSCAPES.names.index(n) for n in ("car", "truck", "bus", "motorcycle", "bicycle")
-)
+CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE = (ID[n] for n in ("car", "truck", "bus", "motorcycle", "bicycle"))
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,9 @@ class Body:
     front_belt: float
     panelled: bool = False
 
+
+Footprint = tuple[float, float, float]
+"""Width, length and height of a vehicle, metres."""
 
 BODIES = {
     "hatchback": Body(3.9, 1.72, 0.92, 1.46, 0.74, 0.01, 0.14, 0.56, 0.76),
@@ -52,7 +53,9 @@ def paint(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.array(PAINTS[int(rng.integers(len(PAINTS)))]) * rng.uniform(0.85, 1.1), 0.03, 1)
 
 
-def _wheels(b: FaceBuilder, ys: tuple[float, ...], half: float, radius: float, texture: int, label: int, **at: int) -> None:
+def _wheels(
+    b: FaceBuilder, ys: tuple[float, ...], half: float, radius: float, texture: int, label: int, **at: int
+) -> None:
     plain = atlas().groups["plain"][0]
     for y in ys:
         for side in (1, -1):
@@ -65,17 +68,24 @@ def _wheels(b: FaceBuilder, ys: tuple[float, ...], half: float, radius: float, t
                     tint=(0.1, 0.1, 0.1), sided=False, **at)  # fmt: skip
 
 
-def car(b: FaceBuilder, rng: np.random.Generator, kind: str, actor: int, thing: int, braking: bool) -> Body:
+def car(
+    b: FaceBuilder, rng: np.random.Generator, kind: str, actor: int, thing: int, braking: bool
+) -> Footprint:
     """Add one car or van."""
     groups = atlas().groups
-    body, colour = BODIES[kind], paint(rng) if not (kind == "van" and rng.random() < 0.6) else np.full(3, 0.93)
+    body, colour = (
+        BODIES[kind],
+        paint(rng) if not (kind == "van" and rng.random() < 0.6) else np.full(3, 0.93),
+    )
     at = {"actor": actor, "thing": thing}
     skin = {"texture": int(rng.choice(groups["paint"])), "label": CAR, "tint": colour, **at}
     glass = {"texture": int(rng.choice(groups["car_glass"])), "label": CAR, **at}
     dark = {"texture": groups["plain"][0], "label": CAR, "tint": (0.09, 0.09, 0.1), **at}
     length, half = body.length, body.width / 2
     rear, base, inset = -length / 2, 0.26, 0.13 * body.width
-    y_rb, y_rr, y_rf, y_fb = (rear + f * length for f in (body.rear_belt, body.rear_roof, body.front_roof, body.front_belt))
+    y_rb, y_rr, y_rf, y_fb = (
+        rear + f * length for f in (body.rear_belt, body.rear_roof, body.front_roof, body.front_belt)
+    )
     rise = body.roof - body.belt
     drop = (body.nose - base) / (body.belt - base)
     lower = np.array([[0, 0.12], [0.02, 0], [0.98, 0], [1, 0.15], [1, drop * 0.85], [0.985, drop],
@@ -97,9 +107,17 @@ def car(b: FaceBuilder, rng: np.random.Generator, kind: str, actor: int, thing: 
         b.panel((side * (half + 0.012), side * rear, body.belt), along, slope, outline=flip(window), **glass)
         if not body.panelled:
             pillar = np.array([[0.475, 0], [0.5, 0], [0.49, 1], [0.47, 1]])
-            b.panel((side * (half + 0.02), side * rear, body.belt), along, slope, outline=flip(pillar), **dark)
+            b.panel(
+                (side * (half + 0.02), side * rear, body.belt), along, slope, outline=flip(pillar), **dark
+            )
         sill = np.array([[0.2, 0], [0.8, 0], [0.8, 0.1], [0.2, 0.1]])
-        b.panel((side * (half + 0.005), side * rear, base), along, (0, 0, body.belt - base), outline=flip(sill), **dark)
+        b.panel(
+            (side * (half + 0.005), side * rear, base),
+            along,
+            (0, 0, body.belt - base),
+            outline=flip(sill),
+            **dark,
+        )
     taper = inset / body.width
     trapezoid = np.array([[0, 0], [1, 0], [1 - taper, 1], [taper, 1]])
     pane = np.array([[0.07, 0.1], [0.93, 0.1], [0.9 - taper, 0.9], [0.1 + taper, 0.9]])
@@ -132,7 +150,7 @@ def car(b: FaceBuilder, rng: np.random.Generator, kind: str, actor: int, thing: 
     b.panel((0.26, front + 0.016, base + 0.06), (-0.52, 0, 0), (0, 0, 0.115), plate, CAR, **at)
     _wheels(b, (rear + 0.19 * length, rear + 0.82 * length), half, 0.3 if body.roof < 1.7 else 0.34,
             int(rng.choice(groups["wheel"])), CAR, **at)  # fmt: skip
-    return body
+    return wide, length, body.roof
 
 
 def box(b: FaceBuilder, low: tuple[float, float, float], high: tuple[float, float, float], **face) -> None:
@@ -146,16 +164,22 @@ def box(b: FaceBuilder, low: tuple[float, float, float], high: tuple[float, floa
     b.panel((x0, y0, z1), (w, 0, 0), (0, d, 0), **face)
 
 
-def bus(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> Body:
+def bus(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> Footprint:
     """Add a bus with one or two decks."""
     groups = atlas().groups
     decks = 2 if rng.random() < 0.4 else 1
     length, half, roof, base = rng.uniform(9.5, 12), 1.25, 4.25 if decks == 2 else 3.0, 0.35
-    colour = np.array([(0.75, 0.09, 0.1), (0.9, 0.9, 0.88), (0.2, 0.4, 0.7), (0.85, 0.7, 0.2), (0.25, 0.5, 0.3)])[
-        int(rng.choice(5, p=[0.4, 0.2, 0.2, 0.1, 0.1]))
-    ]
+    colour = np.array(
+        [(0.75, 0.09, 0.1), (0.9, 0.9, 0.88), (0.2, 0.4, 0.7), (0.85, 0.7, 0.2), (0.25, 0.5, 0.3)]
+    )[int(rng.choice(5, p=[0.4, 0.2, 0.2, 0.1, 0.1]))]
     at = {"actor": actor, "thing": thing}
-    side = {"texture": int(rng.choice(groups["bus"])), "label": BUS, "tint": colour, **at, "seed": int(rng.integers(99))}
+    side = {
+        "texture": int(rng.choice(groups["bus"])),
+        "label": BUS,
+        "tint": colour,
+        **at,
+        "seed": int(rng.integers(99)),
+    }
     rear, height = -length / 2, roof - base
     b.panel((half, rear, base), (0, length, 0), (0, 0, height), tiles=(7, decks), **side)
     b.panel((-half, -rear, base), (0, -length, 0), (0, 0, height), tiles=(7, decks), **side)
@@ -166,12 +190,22 @@ def bus(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> Bod
     b.panel((half - 0.1, -rear + 0.02, 1.1), (-2 * half + 0.2, 0, 0), (0, 0, 1.4), glass, BUS, **at)
     for x in (-half + 0.03, half - 0.28):
         b.panel((x, rear - 0.02, 0.7), (0.25, 0, 0), (0, 0, 0.5), groups["tail"][0], BUS, **at)
-        b.panel((x + 0.25, -rear + 0.02, 0.6), (-0.25, 0, 0), (0, 0, 0.25), groups["head"][0], BUS, glow=0.3, **at)
-    _wheels(b, (rear + 0.22 * length, rear + 0.78 * length), half, 0.48, int(rng.choice(groups["wheel"])), BUS, **at)
-    return Body(length, 2 * half, 1, roof, 1, 0, 0, 1, 1)
+        b.panel(
+            (x + 0.25, -rear + 0.02, 0.6), (-0.25, 0, 0), (0, 0, 0.25), groups["head"][0], BUS, glow=0.3, **at
+        )
+    _wheels(
+        b,
+        (rear + 0.22 * length, rear + 0.78 * length),
+        half,
+        0.48,
+        int(rng.choice(groups["wheel"])),
+        BUS,
+        **at,
+    )
+    return 2 * half, length, roof
 
 
-def lorry(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> Body:
+def lorry(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> Footprint:
     """Add a lorry: a cab and a box body on wheels."""
     groups = atlas().groups
     length, half, roof = rng.uniform(6, 10.5), rng.uniform(1.05, 1.25), rng.uniform(2.8, 3.9)
@@ -187,13 +221,26 @@ def lorry(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> B
     glass = {"texture": int(rng.choice(groups["car_glass"])), "label": TRUCK, **at}
     b.panel((half * 0.85, front + 0.02, 1.5), (-half * 1.7, 0, 0), (0, 0, 0.9), **glass)
     for side in (1, -1):
-        b.panel((side * (half * 0.96 + 0.02), front - 0.9 - side * 0.6, 1.5), (0, side * 1.2, 0), (0, 0, 0.8), **glass)
+        b.panel(
+            (side * (half * 0.96 + 0.02), front - 0.9 - side * 0.6, 1.5),
+            (0, side * 1.2, 0),
+            (0, 0, 0.8),
+            **glass,
+        )
     box(b, (-half * 0.8, rear, 0.45), (half * 0.8, front - 1.8, 0.75), texture=groups["plain"][0], label=TRUCK,
         tint=(0.1, 0.1, 0.1), **at)  # fmt: skip
     for x in (-half + 0.03, half - 0.33):
         b.panel((x, rear - 0.02, 0.55), (0.3, 0, 0), (0, 0, 0.18), groups["tail"][0], TRUCK, **at)
-    _wheels(b, (rear + 0.2 * length, front - 1.0), half * 0.97, 0.45, int(rng.choice(groups["wheel"])), TRUCK, **at)
-    return Body(length, 2 * half, 1, roof, 1, 0, 0, 1, 1)
+    _wheels(
+        b,
+        (rear + 0.2 * length, front - 1.0),
+        half * 0.97,
+        0.45,
+        int(rng.choice(groups["wheel"])),
+        TRUCK,
+        **at,
+    )
+    return 2 * half, length, roof
 
 
 def bicycle(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int) -> None:
@@ -230,7 +277,8 @@ def motorcycle(b: FaceBuilder, rng: np.random.Generator, actor: int, thing: int)
                 tint=colour, outline=outline, **at)  # fmt: skip
     b.panel((-0.14, -0.8, 0.45), (0.28, 0, 0), (0, 0, 0.4), plain, MOTORCYCLE, tint=colour * 0.7, **at)
     b.panel((-0.06, -0.82, 0.7), (0.12, 0, 0), (0, 0, 0.07), groups["tail"][0], MOTORCYCLE, **at)
-    b.panel((0.17, 0.7, 0.45), (-0.34, 0, 0), (0, 0, 0.65), plain, MOTORCYCLE, tint=colour, outline=DISC, **at)
+    b.panel(
+        (0.17, 0.7, 0.45), (-0.34, 0, 0), (0, 0, 0.65), plain, MOTORCYCLE, tint=colour, outline=DISC, **at
+    )
     b.ribbon((0, 0.7, 0.3), (0, 0.5, 1.05), 0.08, plain, MOTORCYCLE, tint=(0.3, 0.3, 0.3), **at)
     b.ribbon((-0.34, 0.5, 1.05), (0.34, 0.5, 1.05), 0.05, plain, MOTORCYCLE, tint=(0.1, 0.1, 0.1), **at)
-

@@ -1,0 +1,167 @@
+"""Who moves, or could: parked and driving vehicles, cyclists, pedestrians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from saccade.datasets.world import vehicles
+from saccade.datasets.world.faces import FaceBuilder
+from saccade.datasets.world.people import People
+from saccade.datasets.world.site import Site
+
+_KINDS = ("hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry")
+_SHARES = (0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.05)
+_WALKER = (0.45, 0.4, 1.7)
+
+
+@dataclass(frozen=True)
+class Mover:
+    """Something that stands still or travels along or across the street at a constant speed.
+
+    Attributes:
+        s, d: Place at time 0: metres along and to the right of the centre line.
+        along, across: Speed, m/s.
+        turn: Heading relative to the street, radians clockwise.
+        kept: True for traffic in the lane of the camera, which travels as the camera does.
+        footprint: ``(width, length, height)`` in metres, for its shadow.
+    """
+
+    s: float
+    d: float
+    along: float = 0.0
+    across: float = 0.0
+    turn: float = 0.0
+    kept: bool = False
+    footprint: tuple[float, float, float] = _WALKER
+
+
+class Traffic:
+    """All movers of a scene and their faces.
+
+    Args:
+        site: The street, already built.
+        driving: Whether the camera drives along.
+
+    Attributes:
+        faces: Faces of vehicles, in the coordinates of the mover whose row is their actor.
+        movers: Vehicles, by actor.
+        people: Bodies of pedestrians and riders.
+        walkers: Their places, in the order of ``people``.
+    """
+
+    def __init__(self, site: Site, driving: bool) -> None:
+        self.site, self.rng, self.driving = site, site.rng, driving
+        self.faces, self.movers = FaceBuilder(), list[Mover]()
+        self.people, self.walkers = People(), list[Mover]()
+        self._near = min(site.stop, 90.0)
+        self._parked()
+        busy = float(self.rng.random() ** 1.5)
+        for lane in range(site.lanes):
+            self._lane(lane, busy)
+        self._waiting()
+        self._crowd()
+        self._cyclists()
+
+    def _vehicle(
+        self, kind: str, s: float, d: float, turn: float, along: float = 0.0, kept: bool = False
+    ) -> None:
+        actor, rng, thing = len(self.movers), self.rng, self.site.thing()
+        if kind == "bus":
+            footprint = vehicles.bus(self.faces, rng, actor, thing)
+        elif kind == "lorry":
+            footprint = vehicles.lorry(self.faces, rng, actor, thing)
+        else:
+            footprint = vehicles.car(self.faces, rng, kind, actor, thing, bool(rng.random() < 0.3))
+        self.movers.append(Mover(s, d, along, 0.0, turn, kept, footprint))
+
+    def _kind(self) -> str:
+        return str(self.rng.choice(_KINDS, p=_SHARES))
+
+    def _parked(self) -> None:
+        site, rng = self.site, self.rng
+        for side in (-1, 1):
+            if not site.parking[side]:
+                continue
+            s, full = site.start + 3, rng.uniform(0.2, 0.98)
+            while s < site.stop:
+                if rng.random() < full and not site.at_junction(s, 6):
+                    kind = self._kind()
+                    facing = 0.0 if side == site.hand or rng.random() < 0.25 else np.pi
+                    d = side * (site.kerb[side] - 1.05 + rng.normal(0, 0.06))
+                    turn = facing + rng.normal(0, 0.015)
+                    self._vehicle("estate" if kind in ("bus", "lorry") else kind, s, d, turn)
+                s += rng.uniform(5.2, 7.0)
+
+    def _lane(self, lane: int, busy: float) -> None:
+        """Vehicles of one lane of each direction; those of a lane share a speed, so nobody collides."""
+        site, rng = self.site, self.rng
+        d = site.hand * (lane + 0.5) * site.lane
+        own = self.driving and lane == site.lanes - 1
+        speed = 0.0 if own else rng.uniform(0, 11)
+        if not own or rng.random() < 0.7:
+            s = rng.uniform(5.5, 45) if own else rng.uniform(-20, 30)
+            while s < site.stop:
+                if rng.random() < 0.25 + 0.7 * busy and (s > 9 or not own):
+                    self._vehicle(self._kind(), s, d + rng.normal(0, 0.15), 0.0, speed, own)
+                s += rng.uniform(9, 30)
+        s, speed = rng.uniform(4, 40), rng.uniform(4, 12) if rng.random() < 0.8 else 0.0
+        while s < site.stop + 40:
+            if rng.random() < 0.2 + 0.7 * busy:
+                self._vehicle(self._kind(), s, -d + rng.normal(0, 0.15), np.pi, -speed)
+            s += rng.uniform(9, 34)
+
+    def _waiting(self) -> None:
+        """Vehicles that wait in side streets."""
+        site, rng = self.site, self.rng
+        for s in site.junctions:
+            if rng.random() < 0.5:
+                side = int(rng.choice([-1, 1]))
+                d = side * (site.kerb[side] + rng.uniform(3, 14))
+                self._vehicle(self._kind(), s + rng.uniform(-2, 2), d, -side * np.pi / 2)
+
+    def _walk(self, speed: float, place: Mover, rider: bool = False) -> None:
+        self.people.add(self.rng, self.site.thing(), speed, rider)
+        self.walkers.append(place)
+
+    def _crowd(self) -> None:
+        site, rng = self.site, self.rng
+        for _ in range(int(rng.choice([0, 3, 7, 14, 24], p=[0.1, 0.3, 0.3, 0.2, 0.1]))):
+            side = int(rng.choice([-1, 1]))
+            s = rng.uniform(3, self._near if rng.random() < 0.7 else site.stop)
+            d = side * (site.kerb[side] + rng.uniform(0.4, max(0.6, site.pave[side] - 0.3)))
+            pace = rng.uniform(0.9, 1.7) if rng.random() < 0.8 else 0.0
+            direction = int(rng.choice([-1, 1]))
+            turn = rng.uniform(0, 2 * np.pi) if pace == 0 else (0.0 if direction > 0 else np.pi)
+            for k in range(int(rng.choice([1, 1, 1, 2, 3]))):
+                beside = Mover(
+                    s + k * rng.uniform(0.1, 0.9), d - 0.55 * k * side, direction * pace, 0.0, turn
+                )
+                self._walk(pace, beside)
+        for _ in range(int(rng.choice([0, 1, 3], p=[0.6, 0.25, 0.15]))):  # crossing the road
+            side, pace = int(rng.choice([-1, 1])), rng.uniform(0.9, 1.6)
+            d = side * rng.uniform(-1, 1) * site.kerb[side]
+            self._walk(pace, Mover(rng.uniform(12, self._near), d, 0.0, -side * pace, -side * np.pi / 2))
+
+    def _cyclists(self) -> None:
+        site, rng = self.site, self.rng
+        for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.45, 0.25, 0.18, 0.12]))):
+            side = int(rng.choice([-1, 1]))
+            d = side * (site.half - rng.uniform(0.4, 1.2))
+            speed, turn = rng.uniform(3, 6.5), 0.0 if side == site.hand else np.pi
+            speed = speed if side == site.hand else -speed
+            place = self._two_wheeler(rng.uniform(5, 70), d, speed, turn)
+            self._walk(1.0, place, rider=True)
+        for _ in range(int(rng.choice([0, 2, 6], p=[0.6, 0.25, 0.15]))):  # left at the wall
+            side = int(rng.choice([-1, 1]))
+            d = side * (site.kerb[side] + rng.uniform(0.4, 1) * site.pave[side])
+            self._two_wheeler(
+                rng.uniform(4, 60), d, 0.0, float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.15)
+            )
+
+    def _two_wheeler(self, s: float, d: float, speed: float, turn: float) -> Mover:
+        draw = vehicles.motorcycle if self.rng.random() < 0.2 else vehicles.bicycle
+        draw(self.faces, self.rng, len(self.movers), self.site.thing())
+        self.movers.append(Mover(s, d, speed, 0.0, turn, False, (0.4, 1.7, 1.0)))
+        return self.movers[-1]
