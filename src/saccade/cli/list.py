@@ -1,0 +1,81 @@
+"""``saccade list``: what there is, by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Kind = Literal["networks", "methods", "policies", "datasets", "weights"]
+
+
+def command(kind: Annotated[Kind, Parameter(help="What to list.")], /) -> None:
+    """Print one table with the names that options and commands take."""
+    match kind:
+        case "networks":
+            _networks()
+        case "methods":
+            _methods()
+        case "policies":
+            print("There are no policies: no method of this version decides block by block.")
+        case "datasets":
+            _datasets()
+        case "weights":
+            _weights()
+
+
+def _networks() -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.networks import list_networks, list_weights
+    from saccade.networks.registry import registered
+
+    shipped = {entry.name for entry in list_weights()}
+    rows = []
+    for name in list_networks():
+        entry = registered(name)
+        weights = entry.default_weights if entry.default_weights in shipped else None
+        rows.append((name, weights or "none", _first_line(entry.build.__doc__)))
+    print_rows("networks", ("name", "weights", "what it is"), rows)
+    print("Your own: --network package.module:callable or path/to/file.py:callable")
+
+
+def _methods() -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.methods.registry import list_methods, registered_method
+
+    entries = [registered_method(name) for name in list_methods()]
+    print_rows("methods", ("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
+    print("Their settings: saccade run --help")
+
+
+def _datasets() -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.datasets import DATASETS
+
+    print_rows("data sets", ("name", "what it is"), list(DATASETS.items()))
+    print("Use one with: saccade eval NAME --root DIR")
+
+
+def _weights() -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.networks import list_weights
+
+    weights = list_weights()
+    if not weights:
+        print("No weights come with this version; give your own with --weights FILE.")
+        return
+    rows = [
+        (
+            entry.name,
+            entry.network,
+            entry.class_set,
+            ", ".join(f"{name} {value}" for name, value in entry.scores.items()),
+            f"{entry.size / 1e6:.1f} MB",
+        )
+        for entry in weights
+    ]
+    print_rows("weights", ("name", "network", "classes", "measured", "size"), rows, numbers=("size",))
+
+
+def _first_line(docstring: str | None) -> str:
+    return docstring.strip().splitlines()[0] if docstring else ""
