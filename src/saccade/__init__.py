@@ -1,3 +1,51 @@
-"""Saccade runs segmentation and detection networks on video and computes only what changed."""
+"""Saccade runs segmentation and detection networks on video and computes only what changed.
+
+Names are loaded when they are first used: importing the package takes no time and no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saccade.datasets.registry import open_dataset
+    from saccade.errors import SaccadeError
+    from saccade.evaluation.evaluate import evaluate
+    from saccade.methods.configs import FrameConfig
+    from saccade.methods.registry import wrap
+    from saccade.networks.load import load_network
+    from saccade.video.opening import open_video
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "FrameConfig": "methods.configs",
+    "SaccadeError": "errors",
+    "evaluate": "evaluation.evaluate",
+    "load_network": "networks.load",
+    "open_dataset": "datasets.registry",
+    "open_video": "video.opening",
+    "wrap": "methods.registry",
+}
+
+__all__ = [
+    "FrameConfig",
+    "SaccadeError",
+    "__version__",
+    "evaluate",
+    "load_network",
+    "open_dataset",
+    "open_video",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from saccade.methods.labelling import labels_from_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +30,7 @@ class Segmentation:
         Args:
             size: Resolution to score or draw at; that of the frames by default.
         """
-        size = size or self.size
-        logits = self.logits.float()
-        if tuple(logits.shape[-2:]) != tuple(size):
-            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        return logits.argmax(1).to(torch.uint8)
+        return labels_from_logits(self.logits, size or self.size)
 
 
 @dataclass(frozen=True)
@@ -83,14 +79,30 @@ class StepResult:
     keyframe: Tensor
     cost: Cost
 
+    def of_stream(self, row: int) -> StepResult:
+        """The part of one stream, with N = 1; its cost is an equal share."""
+        streams = len(self.keyframe)
+        one = slice(row, row + 1)
+        return StepResult(
+            prediction=Segmentation(self.prediction.logits[one], self.prediction.size),
+            actions=None if self.actions is None else self.actions[one],
+            keyframe=self.keyframe[one],
+            cost=Cost(**{f.name: getattr(self.cost, f.name) / streams for f in fields(Cost)}),
+        )
+
 
 class VideoMethod(nn.Module, ABC):
     """Runs a network over N independent video streams, one frame of each per step.
 
     ``state_dict`` holds what a method learned; ``get_state`` holds what it remembers of the videos.
+
+    Attributes:
+        network: What it runs, and what frame-by-frame execution is compared with.
+        config: The frozen dataclass it was made from.
     """
 
     network: nn.Module
+    config: Any
 
     @abstractmethod
     def step(self, frames: Tensor) -> StepResult:
@@ -104,9 +116,16 @@ class VideoMethod(nn.Module, ABC):
     def reset(self, streams: Sequence[int] | None = None) -> None:
         """Forget the past of these streams (all by default); the next frame is the first."""
 
+    @abstractmethod
+    def drop(self, streams: Sequence[int]) -> None:
+        """These streams have ended: the next step has fewer, the remaining ones in the same order."""
+
     def get_state(self) -> dict[str, Any]:
-        """What the method remembers of its streams, to continue later; empty where it remembers nothing."""
+        """What the method remembers of its streams, to continue later; empty where it remembers nothing.
+
+        May share memory with the method: it is good until the method steps again from another state.
+        """
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what ``get_state`` gave."""
+        """Continue from what ``get_state`` gave; an empty dictionary forgets everything."""
