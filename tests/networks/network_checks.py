@@ -63,7 +63,7 @@ class NetworkChecks:
         assert logits.shape == (batch, self.CLASSES, math.ceil(height / 4), math.ceil(width / 4))
         assert logits.isfinite().all()
 
-    @pytest.mark.parametrize("classes", [1, 2, 150])
+    @pytest.mark.parametrize("classes", [1, 150])
     def test_any_class_count(self, classes):
         with torch.device("meta"):
             network = load_network(self.name, weights=None, classes=classes, **self.small)

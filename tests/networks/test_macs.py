@@ -74,6 +74,12 @@ def test_each_shape_is_counted_once(monkeypatch):
         count_macs(network, (1, 3, 4, 5))
 
 
+def test_compiled_parts_are_counted_like_any():
+    layer = nn.Conv2d(3, 1, 1)
+    assert count_macs(torch.compile(layer), (1, 3, 4, 4)) == 48
+    assert count_macs(nn.Sequential(torch.compile(layer), nn.ReLU()), (1, 3, 4, 4)) == 48
+
+
 def test_a_network_that_fails_says_so_itself():
     with pytest.raises(RuntimeError, match="4 channels"):
         count_macs(nn.Conv2d(3, 1, 1), (1, 4, 8, 8))

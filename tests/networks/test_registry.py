@@ -1,10 +1,12 @@
+import doctest
+
 import pytest
 import torch
 from torch import nn
 
 from saccade.classes import CAMVID, CITYSCAPES
 from saccade.errors import NetworkError
-from saccade.networks import NetworkInfo, list_networks, network_info, register_network, registry
+from saccade.networks import NetworkInfo, list_networks, load, network_info, register_network, registry
 from saccade.networks.registry import attach_info, build_network, registered
 
 
@@ -18,7 +20,8 @@ def patches(classes: int = 19, *, stride: int = 4) -> nn.Module:
 
 
 def test_built_in_networks():
-    assert list_networks() == ["swiftnet-rn18", "swiftnet-rn34", "swiftnet-rn50"]
+    assert {"swiftnet-rn18", "swiftnet-rn34", "swiftnet-rn50"} <= set(list_networks())
+    assert list_networks() == sorted(list_networks())
     assert registered("swiftnet-rn18").default_weights == "swiftnet-rn18-street"
 
 
@@ -44,7 +47,7 @@ def test_a_name_is_given_once_but_a_module_may_be_imported_again():
 
 
 def test_unknown_names_and_options():
-    with pytest.raises(NetworkError, match=r"no network 'swiftnet-rn81'; did you mean 'swiftnet-rn18'\?"):
+    with pytest.raises(NetworkError, match=r"no network 'swiftnet-rn81' \(did you mean 'swiftnet-rn18'\?\)"):
         build_network("swiftnet-rn81")
     with pytest.raises(NetworkError, match=r"no option depth; its options are classes, width"):
         build_network("swiftnet-rn18", depth=3)
@@ -69,6 +72,13 @@ def test_info_of_modules_that_say_nothing_or_use_the_name_themselves():
     attach_info(module, NetworkInfo("own"))
     assert module.info() == "mine"
     assert network_info(module) == NetworkInfo("Own")
+
+
+@pytest.mark.parametrize("module", [registry, load])
+def test_examples_in_the_documentation_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_info_does_not_disturb_saving_or_moving_a_network():

@@ -103,7 +103,8 @@ def _read_pytorch(path: Path) -> dict[str, Tensor]:
                 "torch.save(torch.load(FILE, weights_only=False)['state_dict'], NEW_FILE)"
             ) from error
         raise WeightsError(
-            f"weights file {path} is damaged or incomplete ({_first_line(reason)}); copy or download it again"
+            f"weights file {path} is damaged or incomplete ({_first_sentence(reason)}); "
+            "copy or download it again"
         ) from error
     return _state_dict(content, path)
 
@@ -152,11 +153,11 @@ def _guess(start: bytes) -> str:
     )
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+def _first_sentence(text: str) -> str:
+    return text.strip().splitlines()[0].split(". ")[0] if text.strip() else "no reason given"
 
 
 def _unsafe_part(reason: str) -> str:
     """The sentence of torch's long explanation that names the object."""
     found = re.search(r"Unsupported \w+:?.*?(?= was not an allowed|$)", reason, re.MULTILINE)
-    return found.group() if found else _first_line(reason)
+    return found.group() if found else _first_sentence(reason)

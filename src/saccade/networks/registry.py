@@ -99,9 +99,9 @@ def registered(name: str) -> RegisteredNetwork:
     """
     if name not in _NETWORKS:
         close = difflib.get_close_matches(name, _NETWORKS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise NetworkError(
-            f"there is no network {name!r}; {hint}Known names: {', '.join(list_networks())}. "
+            f"there is no network {name!r}{hint}. Known names: {', '.join(list_networks())}. "
             "A network of your own is given as package.module:callable or path/to/file.py:callable"
         )
     return _NETWORKS[name]

@@ -51,9 +51,7 @@ class PyramidPooling(nn.Module):
         level_width = width // len(rows)
         self.rows = tuple(rows)
         self.project = NormReluConv(inputs, width, 1, momentum=self.MOMENTUM)
-        self.levels = nn.ModuleList(
-            NormReluConv(width, level_width, 1, momentum=self.MOMENTUM) for _ in rows
-        )
+        self.levels = nn.ModuleList(NormReluConv(width, level_width, 1, momentum=self.MOMENTUM) for _ in rows)
         self.fuse = NormReluConv(width + level_width * len(rows), width, 1, momentum=self.MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,7 +123,8 @@ class SwiftNet(nn.Module):
         self.backbone = timm.create_model(
             backbone, pretrained=pretrained_backbone, features_only=True, out_indices=(1, 2, 3, 4)
         )
-        skips = self.backbone.feature_info.channels()  # strides 4, 8, 16, 32
+        # Channels at strides 4, 8, 16, 32.
+        skips: list[int] = self.backbone.feature_info.channels()  # type: ignore[union-attr, operator]
         self.spp = PyramidPooling(skips[-1], width)
         self.up = nn.ModuleList(Upsample(skip, width) for skip in reversed(skips[:-1]))
         self.head = NormReluConv(width, classes, 1, bias=True)
