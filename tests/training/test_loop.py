@@ -10,7 +10,7 @@ from PIL import Image
 from saccade.errors import ConfigError, DatasetError, TrainingError
 from saccade.networks import load_network
 from saccade.training import load_recipe, train
-from saccade.training.loop import mixed_precision, schedule
+from saccade.training.loop import make_optimiser, mixed_precision, schedule
 from saccade.training.recipe import TrainConfig
 
 
@@ -165,3 +165,22 @@ def test_small_epoch_still_takes_a_step(tmp_path: Path) -> None:
     config = recipe(tmp_path, "stages=[{epochs: 1, crop: [32, 32], batch_size: 4}]", "validation=null")
     train(config)
     assert math.isfinite(float((config.folder / "log.csv").read_text().splitlines()[1].split(",")[2]))
+
+
+def test_backbone_has_its_own_factors_and_norms_do_not_decay(tmp_path: Path) -> None:
+    config = recipe(
+        tmp_path, "optimiser=adam", "weight_decay=0.1", "backbone_lr_factor=0.25", "backbone_decay_factor=0.5"
+    )
+    network = load_network("swiftnet-rn18", weights=None, classes=3)
+    groups = make_optimiser(network, config).param_groups
+    found = {
+        name: (group["lr_factor"], group["weight_decay"])
+        for name, parameter in network.named_parameters()
+        for group in groups
+        if any(parameter is p for p in group["params"])
+    }
+    assert found["backbone.conv1.weight"] == (0.25, 0.05)
+    assert found["backbone.bn1.weight"] == (0.25, 0)
+    assert found["head.conv.weight"] == (1, 0.1)
+    assert found["head.conv.bias"] == (1, 0)
+    assert len(found) == sum(len(g["params"]) for g in groups)

@@ -185,18 +185,22 @@ def schedule(step: int, total: int, config: TrainConfig) -> float:
 
 
 def make_optimiser(network: nn.Module, config: TrainConfig) -> Optimizer:
-    """AdamW or SGD; weight decay on convolutions only, and a learning-rate factor for the backbone."""
+    """The optimiser; weight decay on convolutions only, and factors of its own for the backbone."""
     groups = []
-    for in_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
+    for in_backbone, lr_factor, decay_factor in (
+        (True, config.backbone_lr_factor, config.backbone_decay_factor),
+        (False, 1.0, 1.0),
+    ):
         named = [(n, p) for n, p in network.named_parameters() if n.startswith("backbone.") == in_backbone]
         for decays in (True, False):
             parameters = [p for _, p in named if (p.ndim > 1) == decays]
-            decay = config.weight_decay if decays else 0.0
-            groups.append({"params": parameters, "weight_decay": decay, "lr_factor": factor})
+            decay = config.weight_decay * decay_factor if decays else 0.0
+            groups.append({"params": parameters, "weight_decay": decay, "lr_factor": lr_factor})
     groups = [g for g in groups if g["params"]]
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=config.lr)
+    adam = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return adam(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
 def mixed_precision(precision: str) -> str:

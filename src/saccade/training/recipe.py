@@ -89,11 +89,13 @@ class TrainConfig:
         output: Folder of all runs.
         init: What to start from: a name or file of weights (with a new last layer where their classes
             are others), ``imagenet`` for a backbone that is fetched, or None for random values.
-        optimiser: ``adamw`` or ``sgd`` (Nesterov, momentum 0.9).
+        optimiser: ``adamw``, ``adam`` (weight decay as an L2 penalty) or ``sgd`` (Nesterov, momentum 0.9).
+        betas: Decay rates of Adam's two moments.
         lr: Peak learning rate; linear warm-up, then cosine down to ``lr_end``.
         lr_end: Learning rate at the end.
         backbone_lr_factor: Multiplies the learning rate of the backbone.
-        weight_decay: Decoupled weight decay; not applied to biases and batch norm.
+        weight_decay: Weight decay; not applied to biases and batch norm.
+        backbone_decay_factor: Multiplies the weight decay of the backbone.
         warmup_steps: Optimiser steps of linear warm-up.
         clip_norm: Largest norm of the gradient; 0 does not clip.
         ema: Decay of the exponential moving average of the weights that is validated and saved; 0 is off.
@@ -115,11 +117,13 @@ class TrainConfig:
     validation: DataConfig | None = None
     output: str = "runs"
     init: str | None = None
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
     lr: float = 1e-3
     lr_end: float = 1e-6
     backbone_lr_factor: float = 1.0
     weight_decay: float = 1e-2
+    backbone_decay_factor: float = 1.0
     warmup_steps: int = 100
     clip_norm: float = 1.0
     ema: float = 0.999
