@@ -8,6 +8,7 @@ from pathlib import Path
 
 from saccade.errors import OutputError
 
+_BLOCKED = "a part of the path is a file, not a folder; write to another folder"
 _CURES = {
     errno.ENOSPC: "the disk is full; free some space, or write to another disk",
     errno.EDQUOT: "your disk quota is used up; free some space, or write to another disk",
@@ -16,7 +17,8 @@ _CURES = {
     errno.EACCES: "no permission to write there; write to another folder",
     errno.EPERM: "no permission to write there; write to another folder",
     errno.ENOENT: "the folder cannot be created there; write to another folder",
-    errno.ENOTDIR: "a part of the path is a file, not a folder; write to another folder",
+    errno.ENOTDIR: _BLOCKED,
+    errno.EEXIST: _BLOCKED,
     errno.EISDIR: "it is a folder; give a file name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
@@ -45,8 +47,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
-    except FileExistsError:
-        raise OutputError(f"cannot write into {folder}: it is a file; give a folder") from None
     except OSError as error:
         raise output_error(folder, error) from error
 

@@ -94,6 +94,8 @@ def _open_path(name: str, options: ReadOptions) -> Source:
     from saccade.video.image_sequence import ImageSequence, is_image
     from saccade.video.video_file import VideoFile
 
+    if not name:
+        raise SourceError(f"the source has no name; expected {_EXPECTED}")
     path = Path(name).expanduser()
     try:
         if path.is_dir():

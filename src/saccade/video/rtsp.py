@@ -60,6 +60,7 @@ class _Connection:
         self._container.close()
 
 
+_NO_ANSWER = "no answer in time"
 _LOST = (av.FFmpegError, OSError, EOFError)
 
 
@@ -110,7 +111,13 @@ class RtspStream(Source):
             ) from error
 
     def _connect(self) -> _Connection:
-        return _Connection(self.url, self.OPEN_TIMEOUT, self.READ_TIMEOUT)
+        began = time.monotonic()
+        try:
+            return _Connection(self.url, self.OPEN_TIMEOUT, self.READ_TIMEOUT)
+        except _LOST as error:
+            if time.monotonic() - began >= self.OPEN_TIMEOUT:  # FFmpeg has several words for it
+                raise TimeoutError(_NO_ANSWER) from error
+            raise
 
     def read(self, stop: threading.Event) -> Iterator[tuple[np.ndarray, float | None]]:
         began = time.monotonic()
@@ -159,5 +166,5 @@ class RtspStream(Source):
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, av.ExitError):  # FFmpeg's word for "interrupted", here always by our time-out
-        return "no answer in time"
+        return _NO_ANSWER
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -77,21 +77,25 @@ class _Decoder:
         self._end: float | None = None
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
-                self.broken = error.strerror
-                packet = None
-            if packet is None:
-                break
-            if packet.is_corrupt:
+        suspect = None
+        for packet in self._packets():
+            # The demuxer suspects packets next to a gap. In the middle the decoder knows best, but the
+            # last one of a truncated file is half a picture.
+            if suspect is not None and packet.size:
+                yield from self._decode(suspect)
+            elif suspect is not None:
                 self.damaged_packets += 1
-                continue
-            yield from self._decode(packet)
-        if self.broken:
-            yield from self._decode(None)  # what the decoder still holds
+            suspect = packet if packet.is_corrupt else None
+            if suspect is None:
+                yield from self._decode(packet)
+
+    def _packets(self) -> Iterator[Any]:
+        """All packets; the last one is empty and makes the decoder give out what it still holds."""
+        try:
+            yield from self.container.demux(self.stream)
+        except (av.FFmpegError, OSError) as error:
+            self.broken = error.strerror
+            yield av.Packet()
 
     def _decode(self, packet: Any) -> Iterator[av.VideoFrame]:
         try:

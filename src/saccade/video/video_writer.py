@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -57,8 +58,6 @@ class VideoWriter:
             )
         if not 0 < fps < math.inf:
             raise OutputError(f"cannot write {self.path} at {fps} frames per second; give a rate above 0")
-        if self.path.is_dir():
-            raise OutputError(f"cannot write {self.path}: it is a folder; give a file name")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container: Any = av.open(
@@ -75,6 +74,7 @@ class VideoWriter:
             self._container.start_encoding()
         except (av.FFmpegError, OSError) as error:
             raise output_error(self.path, error) from error
+        self._playable_bytes = 0
         self._reformatter = VideoReformatter()
         self._behind: WriteBehind[av.VideoFrame] = WriteBehind(self._encode, depth=4)
         self._closed = False
@@ -139,14 +139,10 @@ class VideoWriter:
         try:
             self._behind.close()
             self._mux(None)
+            self._finish()
         except OutputError:
-            with suppress(av.FFmpegError, OSError):
-                self._container.close()
+            self._keep_what_plays()
             raise
-        try:
-            self._container.close()
-        except (av.FFmpegError, OSError) as error:
-            raise output_error(self.path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -170,5 +166,26 @@ class VideoWriter:
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:
             self._container.mux(self._stream.encode(frame))
+            self._playable_bytes = self._file_size()
         except (av.FFmpegError, OSError) as error:
             raise output_error(self.path, error) from error
+
+    def _finish(self) -> None:
+        try:
+            self._container.close()
+        except (av.FFmpegError, OSError) as error:
+            raise output_error(self.path, error) from error
+
+    def _keep_what_plays(self) -> None:
+        """Cut off what a full disk tore apart: some players refuse a file with half a fragment at its end."""
+        with suppress(OutputError):
+            self._finish()
+        with suppress(OSError):
+            if 0 < self._playable_bytes < self._file_size():
+                os.truncate(self.path, self._playable_bytes)
+
+    def _file_size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError:  # somebody removed it
+            return 0
