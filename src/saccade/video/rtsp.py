@@ -13,7 +13,7 @@ import numpy as np
 
 from saccade.errors import SourceError
 from saccade.video.source import ReadOptions, Source
-from saccade.video.video_file import frame_rate, to_rgb, upright_size
+from saccade.video.video_file import ToRgb, frame_rate, upright_size
 
 
 def without_password(url: str) -> str:
@@ -121,6 +121,7 @@ class RtspStream(Source):
 
     def read(self, stop: threading.Event) -> Iterator[tuple[np.ndarray, float | None]]:
         began = time.monotonic()
+        to_rgb = ToRgb()
         connection: _Connection | None = self._opened or self._open()
         self._opened = None
         while connection is not None:

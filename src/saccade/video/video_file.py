@@ -11,6 +11,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from saccade.errors import SourceError
 from saccade.video.source import ReadOptions, Source
@@ -32,23 +33,30 @@ def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     return (frame.width, frame.height) if turned else (frame.height, frame.width)
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """Decoded picture as upright RGB.
+class ToRgb:
+    """Turns decoded pictures into upright RGB; keeps FFmpeg's converter, which is costly to set up."""
 
-    Args:
-        frame: As FFmpeg decoded it.
-        size: ``(height, width)`` to resize the upright picture to.
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
 
-    Returns:
-        ``(height, width, 3)`` uint8, contiguous.
-    """
-    angle = quarter_turns(frame)
-    height, width = size if angle in (0, 180) else size[::-1]
-    # One pass for colour and size; swscale widens its filter when shrinking, so nothing aliases.
-    image: np.ndarray = frame.to_ndarray(format="rgb24", width=width, height=height)
-    if angle:
-        image = cv2.rotate(image, _UPRIGHT[angle])
-    return np.ascontiguousarray(image)
+    def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Convert one picture.
+
+        Args:
+            frame: As FFmpeg decoded it.
+            size: ``(height, width)`` to resize the upright picture to.
+
+        Returns:
+            ``(height, width, 3)`` uint8, contiguous.
+        """
+        angle = quarter_turns(frame)
+        height, width = size if angle in (0, 180) else size[::-1]
+        # One pass for colour and size; swscale widens its filter when shrinking, so nothing aliases.
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
+        image: np.ndarray = rgb.to_ndarray()
+        if angle:
+            image = cv2.rotate(image, _UPRIGHT[angle])
+        return np.ascontiguousarray(image)
 
 
 def frame_rate(stream: Any) -> float:
@@ -175,6 +183,7 @@ class VideoFile(Source):
     def read(self, stop: threading.Event) -> Iterator[tuple[np.ndarray, float | None]]:
         with self._open(self.name) as container:
             decoder = _Decoder(self.name, container)
+            to_rgb = ToRgb()
             for frame in decoder:
                 yield to_rgb(frame, self.fit(*upright_size(frame))), frame.time
             self._report_damage(decoder)
