@@ -54,15 +54,15 @@ class People:
 
     def add(self, rng: np.random.Generator, thing: int, speed: float, rider: bool = False) -> None:
         """Add one person; ``speed`` in m/s sets the gait (of a rider: the pedalling)."""
-        groups = atlas().groups
+        pages = atlas()
         child = rng.random() < 0.08 and not rider
         height = rng.uniform(1.05, 1.45) if child else rng.normal(1.72, 0.09)
         label = RIDER if rider else PERSON
-        cloth = int(rng.choice(groups["cloth"]))
-        face, plain = groups["skin"][0], groups["plain"][0]
+        cloth = pages.pick(rng, "cloth")
+        face, plain = pages.groups["skin"][0], pages.groups["plain"][0]
         trousers, top = _cloth(rng, 0.8), _cloth(rng, 0.5)
         skin, hair = (
-            np.array(_SKINS[int(rng.choice(5, p=[0.35, 0.3, 0.15, 0.12, 0.08]))]),
+            np.array(_SKINS[int(5 * rng.random() ** 1.6)]),
             _HAIR[int(rng.integers(6))],
         )
         sleeves = top if rng.random() < 0.75 else skin

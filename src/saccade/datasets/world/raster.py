@@ -63,12 +63,13 @@ class Outlines:
 def clip_near(points: np.ndarray) -> np.ndarray:
     """The part of a polygon ``(n, 3)`` of homogeneous pixels that is farther than ``NEAR``."""
     z = points[:, 2] - NEAR
-    following = np.concatenate([points[1:], points[:1]])
-    step = z - (following[:, 2] - NEAR)
-    t = z / np.where(step == 0, 1, step)
-    both = np.stack([points, points + t[:, None] * (following - points)], 1)
-    kept = np.stack([z >= 0, (z >= 0) != (following[:, 2] >= NEAR)], 1)
-    return both[kept]
+    inside = z >= 0
+    cut = np.flatnonzero(inside != np.concatenate([inside[1:], inside[:1]]))
+    step = points[(cut + 1) % len(points)] - points[cut]
+    crossing = points[cut] - step * (z[cut] / step[:, 2])[:, None]
+    # A crossing comes after the corner it starts from.
+    order = np.argsort(np.concatenate([np.flatnonzero(inside), cut + 0.5]), kind="stable")
+    return np.concatenate([points[inside], crossing])[order]
 
 
 def to_fixed(points: np.ndarray) -> np.ndarray:
@@ -84,6 +85,11 @@ def invert(matrices: np.ndarray) -> np.ndarray:
     determinant = (a * adjugate[:, :, 0]).sum(1)
     scale = np.where(np.abs(determinant) > 1e-12, determinant, np.inf)
     return adjugate / scale[:, None, None]
+
+
+def magnification(to_face: np.ndarray) -> np.ndarray:
+    """``(F,)`` absolute determinants of homographies from pixels to faces."""
+    return np.abs((to_face[:, 0] * cross(to_face[:, 1], to_face[:, 2])).sum(1))
 
 
 def paint_ground(camera: Camera, outlines: Outlines, image: np.ndarray, values: np.ndarray) -> None:
@@ -152,21 +158,21 @@ def rasterise(
 
 @dataclass(frozen=True, eq=False)
 class _Projected:
-    """Polygons in the image, nearest first.
+    """P polygons in the image, nearest first.
 
     Attributes:
-        row: Face of each polygon.
+        row: ``(P,)`` face of each polygon.
         box: ``(P, 4)`` x0, y0, x1, y1 of the window it covers.
         polygon: Fixed-point corners relative to the window.
-        top: Largest 1/depth.
-        level: True where 1/depth hardly changes across the polygon.
+        top: ``(P,)`` largest 1/depth.
+        level: ``(P,)`` True where 1/depth hardly changes across the polygon.
     """
 
-    row: list[int]
-    box: list[list[int]]
+    row: np.ndarray
+    box: np.ndarray
     polygon: list[np.ndarray]
-    top: list[np.float32]
-    level: list[bool]
+    top: np.ndarray
+    level: np.ndarray
 
 
 def _project(
@@ -176,72 +182,72 @@ def _project(
     h, w = camera.size
     origin, u, v = planes
     facing = (cross(u, v) * (np.asarray(camera.position) - origin)).sum(1)
-    reach = np.abs(to_pixel[:, 2, 0] * table.tiles[:, 0]) + np.abs(to_pixel[:, 2, 1] * table.tiles[:, 1])
     seen = ((table.sided == 0) & (facing != 0)) | (facing > 0)
-    rows = np.flatnonzero(seen & (to_pixel[:, 2, 2] + reach > NEAR))
+    rows = np.flatnonzero(seen)
     count = table.count[rows]
     starts = np.cumsum(count) - count
     owner = np.repeat(rows, count)
     corner = np.arange(len(owner)) + np.repeat(table.first[rows] - starts, count)
     local = table.corners[corner] * table.tiles[owner]
-    pixels = (
-        np.repeat(to_pixel[rows, :, 0], count, axis=0) * local[:, :1]
-        + np.repeat(to_pixel[rows, :, 1], count, axis=0) * local[:, 1:]
-        + np.repeat(to_pixel[rows, :, 2], count, axis=0)
-    )
-    if not len(rows):
-        return _Projected([], [], [], [], [])
+    m = to_pixel[owner]
+    pixels = m[:, :, 0] * local[:, :1] + m[:, :, 1] * local[:, 1:] + m[:, :, 2]
     z = pixels[:, 2]
+    if not len(rows):
+        empty = np.zeros(0)
+        return _Projected(empty, empty, [], empty, empty)
     nearest, farthest = np.minimum.reduceat(z, starts), np.maximum.reduceat(z, starts)
     xy = pixels[:, :2] / np.maximum(z, 1e-6)[:, None]
     low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)
     crossing = nearest < NEAR
     inside = (low[:, 0] < w) & (high[:, 0] > -1) & (low[:, 1] < h) & (high[:, 1] > -1)
-    keep = (farthest > NEAR) & (crossing | (inside & ((high - low).max(1) > 1.2)))
-    box = np.concatenate([np.maximum(low, 0), np.minimum(high + 2, (w, h))], 1).astype(int)
+    width, height = (high - low).T
+    longest = np.maximum(width, height)
+    large = (longest > 5) | ((longest > 1.2) & (width * height > 1.5))
+    keep = (farthest > NEAR) & (crossing | (inside & large))
+    box = np.concatenate([np.clip(low, 0, (w, h)), np.clip(high + 2, 0, (w, h))], 1).astype(int)
     fixed = np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
     fixed -= np.repeat(box[:, :2] << _SHIFT, count, axis=0).astype(np.int32)
-    top = 1 / np.maximum(nearest, NEAR)
-    level = ~crossing & (farthest < 1.02 * nearest)
-    out = _Projected([], [], [], [], [])
-    ends = starts + count
-    for k in np.flatnonzero(keep)[np.argsort(-top[keep], kind="stable")].tolist():
-        polygon = fixed[starts[k] : ends[k]]
-        window = box[k]
-        if crossing[k]:
-            clipped = clip_near(pixels[starts[k] : ends[k]])
-            if len(clipped) < 3:
-                continue
-            polygon = to_fixed(clipped)
-            lo, hi = (polygon.min(0) >> _SHIFT), (polygon.max(0) >> _SHIFT) + 2
-            window = np.concatenate([np.maximum(lo, 0), np.minimum(hi, (w, h))])
-            polygon = (polygon - (window[:2] << _SHIFT)).astype(np.int32)
-        if window[0] >= window[2] or window[1] >= window[3]:
+    polygons: dict[int, np.ndarray] = {}
+    for k in np.flatnonzero(keep & crossing).tolist():
+        clipped = clip_near(pixels[starts[k] : starts[k] + count[k]])
+        if len(clipped) < 3:
+            keep[k] = False
             continue
-        out.row.append(int(rows[k]))
-        out.box.append(window.tolist())
-        out.polygon.append(polygon)
-        out.top.append(np.float32(top[k]))
-        out.level.append(bool(level[k]))
-    return out
+        polygon = to_fixed(clipped)
+        lo, hi = polygon.min(0) >> _SHIFT, (polygon.max(0) >> _SHIFT) + 2
+        box[k] = *np.clip(lo, 0, (w, h)), *np.clip(hi, 0, (w, h))
+        polygons[k] = polygon - (box[k, :2] << _SHIFT).astype(np.int32)
+    keep &= (box[:, 0] < box[:, 2]) & (box[:, 1] < box[:, 3])
+    top = (1 / np.maximum(nearest, NEAR)).astype(np.float32)
+    chosen = np.flatnonzero(keep)
+    chosen = chosen[np.argsort(-top[chosen], kind="stable")]
+    spans = zip(chosen.tolist(), starts[chosen].tolist(), (starts + count)[chosen].tolist(), strict=True)
+    outlines = [polygons[k] if k in polygons else fixed[i:j] for k, i, j in spans]
+    level = ~crossing & (farthest < 1.02 * nearest)
+    return _Projected(rows[chosen], box[chosen], outlines, top[chosen], level[chosen])
+
+
+_SMALL = 17
+"""Polygons that fit into so many pixels are first tested against a coarse map of what is in front."""
 
 
 def _stand(
     camera: Camera, table: FaceTable, planes: tuple[np.ndarray, ...], to_pixel: np.ndarray, to_face: np.ndarray,
     first: int, face: np.ndarray, depth: np.ndarray, veil: np.ndarray, veil_depth: np.ndarray,
 ) -> None:  # fmt: skip
-    """Draw the faces of a table nearest first; ``depth`` holds the 1/depth of what each pixel shows so far."""
+    """Draw the faces of a table; ``depth`` holds the 1/depth of what each pixel shows so far."""
     h, w = camera.size
     pages = atlas()
     xs, ys = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)
     slopes = to_face[first:, 2].astype(np.float32)
     drawn = _project(camera, table, planes, to_pixel[first:])
-    masks, labels = table.mask.tolist(), table.label.tolist()
-    for row, (x0, y0, x1, y1), polygon, top, level in zip(
-        drawn.row, drawn.box, drawn.polygon, drawn.top, drawn.level, strict=True
-    ):
+    masks, labels = table.mask[drawn.row].tolist(), table.label[drawn.row].tolist()
+    rows, boxes, levels = drawn.row.tolist(), drawn.box.tolist(), drawn.level.tolist()
+
+    def draw(k: int) -> None:
+        row, (x0, y0, x1, y1), top = rows[k], boxes[k], drawn.top[k]
         behind = depth[y0:y1, x0:x1]
-        if level:
+        if levels[k]:
             near: np.ndarray | np.float32 = top
             shown = behind < top
         else:
@@ -251,20 +257,30 @@ def _stand(
             np.minimum(near, top, out=near)
             shown = near > behind
         area = np.zeros(behind.shape, np.uint8)
-        cv2.fillPoly(area, [polygon], 1, 8, _SHIFT)
+        cv2.fillPoly(area, [drawn.polygon[k]], 1, 8, _SHIFT)
         shown &= area.view(bool)
-        if masks[row] >= 0 and shown.any():
-            alpha, hull = pages.masks[masks[row]]
+        if masks[k] >= 0 and shown.any():
+            alpha, hull = pages.masks[masks[k]]
             lay = _laid(to_pixel[first + row], table.tiles[row], x0, y0)
             solid = _sample(alpha, lay, x1 - x0, y1 - y0)
             if hull is not None:
                 open_work = shown & ~solid & _sample(hull, lay, x1 - x0, y1 - y0)
                 open_work &= near > veil_depth[y0:y1, x0:x1]
-                np.copyto(veil[y0:y1, x0:x1], np.uint8(labels[row]), where=open_work)
+                np.copyto(veil[y0:y1, x0:x1], labels[k], where=open_work)
                 np.copyto(veil_depth[y0:y1, x0:x1], near, where=open_work)
             shown &= solid
         np.copyto(behind, near, where=shown)
-        np.copyto(face[y0:y1, x0:x1], np.int32(first + row), where=shown)
+        np.copyto(face[y0:y1, x0:x1], first + row, where=shown)
+
+    # Large polygons first, nearest first: they hide half of the small ones.
+    small = (drawn.box[:, 2:] - drawn.box[:, :2]).max(1, initial=0) <= _SMALL
+    for k in np.flatnonzero(~small).tolist():
+        draw(k)
+    nearby = cv2.erode(depth, np.ones((_SMALL, _SMALL), np.uint8))
+    x, y = (drawn.box[:, :2] + drawn.box[:, 2:]).T // 2
+    hidden = drawn.top <= nearby[np.minimum(y, h - 1), np.minimum(x, w - 1)]
+    for k in np.flatnonzero(small & ~hidden).tolist():
+        draw(k)
 
 
 def _laid(to_pixel: np.ndarray, tiles: np.ndarray, x0: int, y0: int) -> np.ndarray:

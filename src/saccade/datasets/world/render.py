@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from saccade.datasets.world.lighting import Light
-from saccade.datasets.world.raster import Visibility
+from saccade.datasets.world.raster import Visibility, magnification
 from saccade.datasets.world.textures import LEVELS, MAX_VARIANTS, atlas
 
 SKY_HEIGHT = 700.0
@@ -139,7 +139,7 @@ def _texture(
         cell += whole.astype(np.int32) * stride
     # Texels per pixel are |det| * depth^3 for a homography, so the mip level needs no derivatives; half the
     # exponent of a float is the level.
-    area = np.abs(np.linalg.det(seen.to_face)) * pages.size[surface.texture].prod(1)
+    area = magnification(seen.to_face) * pages.size[surface.texture].prod(1)
     detail = spans.spread((area[face] * 0.9).astype(np.float32))
     detail *= depth
     detail *= depth

@@ -73,9 +73,9 @@ class Scene:
             _Places(traffic.movers),
             _Places(traffic.walkers),
         )
-        parts = [site.faces.build(), traffic.faces.build(), self._people.table()]
-        self._fixed, self._first_limb = len(parts[0]), len(parts[0]) + len(parts[1])
-        self._table = FaceTable.join(parts)
+        static, people = site.faces.build(), self._people.table()
+        self._table = FaceTable.join([static, *traffic.faces, people])
+        self._fixed, self._first_limb = len(static), len(self._table) - len(people)
         self._extent = self._table.extent()
         p = self._table.points[: self._fixed]
         ribbon = self._table.ribbon[: self._fixed, None]

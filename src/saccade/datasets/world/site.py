@@ -119,13 +119,11 @@ class Site:
 
     def pick(self, group: str) -> int:
         """Any texture of a group."""
-        textures = self.pages.groups[group]
-        return textures[int(self.rng.integers(len(textures)))]
+        return self.pages.pick(self.rng, group)
 
     def pick_mask(self, group: str) -> int:
         """Any alpha mask of a group."""
-        masks = self.pages.mask_groups[group]
-        return masks[int(self.rng.integers(len(masks)))]
+        return self.pages.pick_mask(self.rng, group)
 
     def at_junction(self, s: float, margin: float = 0.0) -> bool:
         """Whether a side street meets the street within ``margin`` of ``s``."""

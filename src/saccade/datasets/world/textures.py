@@ -40,6 +40,16 @@ class Atlas:
     masks: tuple[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None], ...]
     mask_groups: dict[str, tuple[int, ...]]
 
+    def pick(self, rng: np.random.Generator, group: str) -> int:
+        """Any texture of a group."""
+        textures = self.groups[group]
+        return textures[int(rng.integers(len(textures)))]
+
+    def pick_mask(self, rng: np.random.Generator, group: str) -> int:
+        """Any alpha mask of a group."""
+        masks = self.mask_groups[group]
+        return masks[int(rng.integers(len(masks)))]
+
 
 def _shrink(image: np.ndarray) -> np.ndarray:
     h, w = image.shape[:2]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.datasets.world import vehicles
-from saccade.datasets.world.faces import FaceBuilder
+from saccade.datasets.world.faces import FaceTable
 from saccade.datasets.world.people import People
 from saccade.datasets.world.site import Site
+from saccade.datasets.world.vehicles import Model, fleet, paint
 
 _KINDS = ("hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry")
-_SHARES = (0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.05)
+_SHARES = np.cumsum((0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.05))
 _WALKER = (0.45, 0.4, 1.7)
 
 
@@ -45,7 +45,7 @@ class Traffic:
         driving: Whether the camera drives along.
 
     Attributes:
-        faces: Faces of vehicles, in the coordinates of the mover whose row is their actor.
+        faces: Faces of each vehicle, in its own coordinates.
         movers: Vehicles, by actor.
         people: Bodies of pedestrians and riders.
         walkers: Their places, in the order of ``people``.
@@ -53,7 +53,7 @@ class Traffic:
 
     def __init__(self, site: Site, driving: bool) -> None:
         self.site, self.rng, self.driving = site, site.rng, driving
-        self.faces, self.movers = FaceBuilder(), list[Mover]()
+        self.faces, self.movers = list[FaceTable](), list[Mover]()
         self.people, self.walkers = People(), list[Mover]()
         self._near = min(site.stop, 90.0)
         self._parked()
@@ -64,20 +64,24 @@ class Traffic:
         self._crowd()
         self._cyclists()
 
+    def _model(self, kind: str) -> Model:
+        models = fleet()[kind]
+        return models[int(self.rng.integers(len(models)))]
+
     def _vehicle(
         self, kind: str, s: float, d: float, turn: float, along: float = 0.0, kept: bool = False
     ) -> None:
-        actor, rng, thing = len(self.movers), self.rng, self.site.thing()
-        if kind == "bus":
-            footprint = vehicles.bus(self.faces, rng, actor, thing)
-        elif kind == "lorry":
-            footprint = vehicles.lorry(self.faces, rng, actor, thing)
-        else:
-            footprint = vehicles.car(self.faces, rng, kind, actor, thing, bool(rng.random() < 0.3))
-        self.movers.append(Mover(s, d, along, 0.0, turn, kept, footprint))
+        model, rng = self._model(kind), self.rng
+        colour = paint(rng)
+        if kind == "van" and rng.random() < 0.6:
+            colour = np.full(3, 0.93)
+        elif kind == "bus" and rng.random() < 0.4:
+            colour = np.array([0.75, 0.09, 0.1])
+        self.faces.append(model.copy(len(self.movers), self.site.thing(), colour))
+        self.movers.append(Mover(s, d, along, 0.0, turn, kept, model.footprint))
 
     def _kind(self) -> str:
-        return str(self.rng.choice(_KINDS, p=_SHARES))
+        return _KINDS[int(np.searchsorted(_SHARES, self.rng.random()))]
 
     def _parked(self) -> None:
         site, rng = self.site, self.rng
@@ -161,7 +165,7 @@ class Traffic:
             )
 
     def _two_wheeler(self, s: float, d: float, speed: float, turn: float) -> Mover:
-        draw = vehicles.motorcycle if self.rng.random() < 0.2 else vehicles.bicycle
-        draw(self.faces, self.rng, len(self.movers), self.site.thing())
-        self.movers.append(Mover(s, d, speed, 0.0, turn, False, (0.4, 1.7, 1.0)))
+        model = self._model("motorcycle" if self.rng.random() < 0.2 else "bicycle")
+        self.faces.append(model.copy(len(self.movers), self.site.thing(), paint(self.rng)))
+        self.movers.append(Mover(s, d, speed, 0.0, turn, False, model.footprint))
         return self.movers[-1]
