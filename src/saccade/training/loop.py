@@ -93,16 +93,16 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
 
         batches = accelerator.prepare(loader(images, plan[epoch], config, epoch))
         loss = train_epoch(
-            accelerator,
-            model,
-            network,
-            average,
-            optimiser,
-            batches,
-            learning_rate,
-            progress,
-            class_weights,
-            config,
+            accelerator=accelerator,
+            model=model,
+            network=network,
+            average=average,
+            optimiser=optimiser,
+            batches=batches,
+            learning_rate=learning_rate,
+            progress=progress,
+            class_weights=class_weights,
+            config=config,
         )
         if accelerator.is_main_process:
             last = epoch + 1 == len(plan)

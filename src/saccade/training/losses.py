@@ -68,7 +68,7 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     truth = labels[valid]
     losses = []
     for k in truth.unique().tolist():
-        foreground = (truth == k).float()
+        foreground = (truth == k).to(probabilities.dtype)
         errors, order = (foreground - probabilities[:, k]).abs().sort(descending=True)
         foreground = foreground[order]
         total = foreground.sum()
