@@ -10,6 +10,7 @@ PIXELS_AT_ONCE = 16384
 """Small enough to stay in the cache, and for PyTorch not to wake a second thread for each operation."""
 
 
+@torch.no_grad()
 def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Class ids of bilinearly resized scores (corners not aligned, as ``F.interpolate`` does).
 
@@ -25,7 +26,7 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         ``(N, H, W)`` uint8 on the device of ``logits``.
     """
-    logits = logits.detach().float()
+    logits = logits.float()
     enlarges = size[0] > logits.shape[2] and size[1] > logits.shape[3]
     if enlarges and logits.device.type == "cpu":
         return _labels_by_cell(logits, size)
