@@ -98,6 +98,15 @@ def test_lovasz_is_zero_for_a_perfect_and_one_for_a_hopeless_answer() -> None:
     assert lovasz_softmax(-perfect, truth).item() == pytest.approx(1, abs=1e-6)
 
 
+def test_lovasz_joins_the_loss_at_the_networks_own_resolution() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3, 4, 4)
+    labels = torch.randint(0, 3, (1, 4, 4)).repeat_interleave(3, 1).repeat_interleave(3, 2)
+    plain = segmentation_loss(logits, labels, LossConfig())
+    both = segmentation_loss(logits, labels, LossConfig(lovasz=0.5))
+    assert (both - plain).item() == pytest.approx(0.5 * lovasz_softmax(logits, labels[:, ::3, ::3]).item())
+
+
 def test_balanced_weights_follow_the_formula_and_average_one_over_pixels() -> None:
     weights = balanced_class_weights(torch.tensor([900, 100, 0]))
     raw = [1 / math.log(1.02 + f) for f in (0.9, 0.1, 0.0)]

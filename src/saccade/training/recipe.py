@@ -65,7 +65,8 @@ class LossConfig:
             of the pixels with the largest loss.
         class_weights: ``none``, or ``balanced``: ``1 / log(1.02 + frequency)`` (ENet), scaled to a
             mean of 1 over the pixels of the training data.
-        lovasz: Weight of the Lovasz-softmax loss (a surrogate of mIoU) beside cross-entropy.
+        lovasz: Weight of the Lovasz-softmax loss (a surrogate of mIoU) beside cross-entropy, on the
+            pixels that the network's own resolution samples.
     """
 
     kind: Literal["cross_entropy", "ohem", "bootstrapped"] = "cross_entropy"
