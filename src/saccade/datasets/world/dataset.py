@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from saccade.classes import CITYSCAPES_TO_CAMVID, CLASS_SETS, ClassSet
 from saccade.datasets.clip import Sample
-from saccade.datasets.world.scene import Scene
-from saccade.datasets.world.sensor import Sensor
+from saccade.datasets.world.film import Film
 from saccade.datasets.world.view import View
 from saccade.errors import ConfigError
 from saccade.video.frame import Frame
 
 SPLITS = ("train", "val")
 MODES = ("driving", "static", "panning")
+_MIX = ("driving", "driving", "driving", "static", "panning")
 _TO_CAMVID = np.array(CITYSCAPES_TO_CAMVID, np.uint8)
+_CLIPS, _IMAGES = 0, 1
+
+
+def world_seed(seed: int, split: str, kind: int, index: int) -> tuple[int, ...]:
+    """Seed of one street; no two arguments give the same street."""
+    return (seed, SPLITS.index(split), kind, index)
 
 
 def _labels(view: View, classes: ClassSet) -> np.ndarray:
@@ -44,11 +50,9 @@ class WorldImage:
 
     def load(self) -> tuple[np.ndarray, np.ndarray]:
         """``(H, W, 3)`` uint8 RGB image and ``(H, W)`` uint8 label."""
-        scene = Scene(self.seed, 0.0, self.mode)
-        view = View(scene, 0.0, self.size)
-        rng = np.random.default_rng((*self.seed, 1))
-        image = Sensor.draw(rng, scene.light.night).develop(view.image, 0.0, rng)
-        return image, _labels(view, self.classes)
+        film = Film(self.seed, 1, 1.0, self.size, self.mode)
+        view = film.view(0)
+        return film.develop(view, 0), _labels(view, self.classes)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class WorldClip:
         size: ``(height, width)`` in pixels.
         classes: Class set of the labels.
         mode: How the camera moves, see ``WorldDataset``.
+        flow: Whether samples have optical flow.
     """
 
     name: str
@@ -72,25 +77,27 @@ class WorldClip:
     size: tuple[int, int]
     classes: ClassSet
     mode: str
+    flow: bool = field(default=True)
 
     def __len__(self) -> int:
         return self.frames
 
     def __iter__(self) -> Iterator[Sample]:
-        scene = Scene(self.seed, self.frames / self.fps, self.mode)
-        sensor = Sensor.draw(np.random.default_rng((*self.seed, 1)), scene.light.night)
+        film = Film(self.seed, self.frames, self.fps, self.size, self.mode)
+        before: View | None = None
         for index in range(self.frames):
-            time = index / self.fps
-            view = View(scene, time, self.size)
-            image = sensor.develop(view.image, time, np.random.default_rng((*self.seed, 2, index)))
-            yield Sample(Frame(image, index, time, self.name), _labels(view, self.classes))
+            view = film.view(index)
+            frame = Frame(film.develop(view, index), index, index / self.fps, self.name)
+            flow, occluded = view.flow_from(before) if self.flow and before else (None, None)
+            yield Sample(frame, _labels(view, self.classes), flow, occluded, view.boxes)
+            before = view
 
 
 class WorldDataset:
     """The built-in procedural street as a data set; nothing is read from or written to disk.
 
     Args:
-        seed: Same seed, same pictures on the same machine.
+        seed: Same seed, same pictures, bit for bit on the same machine.
         clips: Number of clips.
         frames: Frames per clip.
         size: ``(height, width)`` in pixels; any size.
@@ -98,6 +105,7 @@ class WorldDataset:
         split: ``"train"`` or ``"val"``; they never share a street.
         fps: Frames per second of the clips.
         mode: ``"driving"``, ``"static"``, ``"panning"``; None mixes them in ``clips`` and drives in ``labelled``.
+        flow: Whether the frames of clips have optical flow, which costs a quarter of the time.
 
     Raises:
         ConfigError: An argument has a value that cannot work.
@@ -111,11 +119,12 @@ class WorldDataset:
         seed: int = 0,
         clips: int = 8,
         frames: int = 100,
-        size: tuple[int, int] = (360, 480),
+        size: Sequence[int] = (360, 480),
         classes: str = "camvid",
         split: str = "train",
         fps: float = 15.0,
         mode: str | None = None,
+        flow: bool = True,
     ) -> None:
         if classes not in CLASS_SETS:
             raise ConfigError(
@@ -125,35 +134,34 @@ class WorldDataset:
             raise ConfigError(f"the world has no split {split!r}; choose one of {', '.join(SPLITS)}")
         if mode is not None and mode not in MODES:
             raise ConfigError(f"the world has no camera mode {mode!r}; choose one of {', '.join(MODES)}")
-        if clips < 1 or frames < 1 or min(size) < 1 or not fps > 0 or seed < 0:
+        if len(size) != 2 or min(size) < 1:
+            raise ConfigError(f"size {size!r} is not a frame size; give (height, width), both at least 1")
+        if clips < 1 or frames < 1 or not fps > 0 or seed < 0:
             raise ConfigError(
-                f"clips, frames, size and fps must be positive and seed not negative, not clips={clips}, "
-                f"frames={frames}, size={size}, fps={fps}, seed={seed}"
+                "clips, frames and fps must be positive and seed not negative; these are "
+                f"clips={clips}, frames={frames}, fps={fps}, seed={seed}"
             )
-        self.seed, self.split, self.size, self.fps, self.mode = seed, split, size, fps, mode
+        self.seed, self.split, self.fps, self.mode, self.flow = seed, split, fps, mode, flow
+        self.size = (int(size[0]), int(size[1]))
         self.classes = CLASS_SETS[classes]
         self._clips, self._frames = clips, frames
 
-    def _seed(self, kind: int, index: int) -> tuple[int, ...]:
-        return (self.seed, SPLITS.index(self.split), kind, index)
-
     def clips(self) -> Sequence[WorldClip]:
-        """Clips of different streets, with labels on every frame."""
-        out = []
-        for i in range(self._clips):
-            mode = self.mode or MODES[(0, 0, 0, 1, 2)[i % 5]]
-            name = f"world-{self.split}-{self.seed}-{i}"
-            out.append(
-                WorldClip(name, self.fps, self._seed(0, i), self._frames, self.size, self.classes, mode)
+        """Clips of different streets, with labels, boxes and (but for the first frame) flow."""
+        return [
+            WorldClip(
+                f"world-{self.split}-{self.seed}-{i}", self.fps, world_seed(self.seed, self.split, _CLIPS, i),
+                self._frames, self.size, self.classes, self.mode or _MIX[i % len(_MIX)], self.flow,
             )
-        return out
+            for i in range(self._clips)
+        ]  # fmt: skip
 
     def labelled(self) -> Sequence[WorldImage]:
         """``clips * frames`` single frames, each of a street of its own."""
-        mode = self.mode or "driving"
         return [
             WorldImage(
-                f"world-{self.split}-{self.seed}-image-{i}", self._seed(1, i), self.size, self.classes, mode
+                f"world-{self.split}-{self.seed}-image-{i}", world_seed(self.seed, self.split, _IMAGES, i),
+                self.size, self.classes, self.mode or "driving",
             )
             for i in range(self._clips * self._frames)
-        ]
+        ]  # fmt: skip

@@ -127,7 +127,7 @@ class People:
         base = np.where(seated, 0.95, 0.0)[:, None] - np.where(seated[:, None], hip * 0.94, 0)
         back = np.where(seated, -0.22, 0.0)[:, None]
 
-        def at(x, y, z) -> np.ndarray:
+        def at(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
             return np.concatenate(np.broadcast_arrays(x + 0 * h, y + back, z + base), 1)
 
         trunk = shoulder - hip

@@ -92,6 +92,13 @@ def magnification(to_face: np.ndarray) -> np.ndarray:
     return np.abs((to_face[:, 0] * cross(to_face[:, 1], to_face[:, 2])).sum(1))
 
 
+def drawable(camera: Camera, table: FaceTable, planes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """``(F,)`` bool: False for faces seen edge-on, and for one-sided ones seen from behind."""
+    origin, u, v = planes
+    facing = (cross(u, v) * (np.asarray(camera.position) - origin)).sum(1)
+    return ((table.sided == 0) & (facing != 0)) | (facing > 0)
+
+
 def paint_ground(camera: Camera, outlines: Outlines, image: np.ndarray, values: np.ndarray) -> None:
     """Fill polygons on the ground one over the other.
 
@@ -180,10 +187,7 @@ def _project(
 ) -> _Projected:
     """All faces of a table that may be visible."""
     h, w = camera.size
-    origin, u, v = planes
-    facing = (cross(u, v) * (np.asarray(camera.position) - origin)).sum(1)
-    seen = ((table.sided == 0) & (facing != 0)) | (facing > 0)
-    rows = np.flatnonzero(seen)
+    rows = np.flatnonzero(drawable(camera, table, planes))
     count = table.count[rows]
     starts = np.cumsum(count) - count
     owner = np.repeat(rows, count)
@@ -252,9 +256,8 @@ def _stand(
             shown = behind < top
         else:
             a, b, c = slopes[row]
-            near = a * xs[x0:x1] + (b * ys[y0:y1] + c)[:, None]
             # A polygon's rim is half a pixel outside its plane, where a steep plane comes too close.
-            np.minimum(near, top, out=near)
+            near = np.minimum(a * xs[x0:x1] + (b * ys[y0:y1] + c)[:, None], top)
             shown = near > behind
         area = np.zeros(behind.shape, np.uint8)
         cv2.fillPoly(area, [drawn.polygon[k]], 1, 8, _SHIFT)

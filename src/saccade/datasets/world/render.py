@@ -9,6 +9,7 @@ import numpy as np
 
 from saccade.datasets.world.lighting import Light
 from saccade.datasets.world.raster import Visibility, magnification
+from saccade.datasets.world.spans import Spans
 from saccade.datasets.world.textures import LEVELS, MAX_VARIANTS, atlas
 
 SKY_HEIGHT = 700.0
@@ -37,41 +38,6 @@ class Surface:
     ground: int
 
 
-class Spans:
-    """Runs of pixels in one image row that show the same face.
-
-    Work on faces or rows is done once per run, and spread to pixels by ``numpy.repeat``: several times faster
-    than looking every pixel up.
-
-    Attributes:
-        face: ``(S,)`` face of each run.
-        y: ``(S,)`` its image row.
-    """
-
-    def __init__(self, face: np.ndarray) -> None:
-        height, width = face.shape
-        new = np.empty((height, width), bool)
-        new[:, 0] = True
-        np.not_equal(face[:, 1:], face[:, :-1], out=new[:, 1:])
-        start = np.flatnonzero(new)
-        self.length = np.diff(start, append=face.size)
-        self.face = face.ravel()[start]
-        self.y = (start // width).astype(np.float32)
-        self.shape = face.shape
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """``(S,)`` values of runs to ``(H, W)`` values of pixels."""
-        return np.repeat(values, self.length).reshape(self.shape)
-
-    def affine(self, rows: np.ndarray, xs: np.ndarray) -> np.ndarray:
-        """``(H, W)`` values of ``rows[face] @ (x, y, 1)``; ``rows`` is ``(F, 3)`` and ``xs`` the pixel columns."""
-        own = rows[self.face]
-        out = self.spread(own[:, 0])
-        out *= xs
-        out += self.spread(own[:, 1] * self.y + own[:, 2])
-        return out
-
-
 def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) -> np.ndarray:
     """The noise-free image ``(H, W, 3)`` float32 RGB, 0..255 before exposure.
 
@@ -83,12 +49,11 @@ def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) 
     """
     spans = Spans(seen.face)
     face = spans.face
-    xs = np.arange(seen.face.shape[1], dtype=np.float32)
     to_face = seen.to_face.astype(np.float32)
-    inverse_depth = spans.affine(to_face[:, 2], xs)
+    inverse_depth = spans.affine(to_face[:, 2])
     np.maximum(inverse_depth, 1e-7, out=inverse_depth)
     depth = 1 / inverse_depth
-    texel = _texture(spans, seen, surface, depth, xs)
+    texel = _texture(spans, seen, surface, depth)
     fade = np.exp(depth * np.float32(-light.haze))
     ground = surface.ground
     if shadow.any():
@@ -118,9 +83,7 @@ def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) 
     return image
 
 
-def _texture(
-    spans: Spans, seen: Visibility, surface: Surface, depth: np.ndarray, xs: np.ndarray
-) -> np.ndarray:
+def _texture(spans: Spans, seen: Visibility, surface: Surface, depth: np.ndarray) -> np.ndarray:
     """Texels ``(H, W, 4)`` uint8 that the pixels show."""
     pages = atlas()
     face = spans.face
@@ -129,7 +92,7 @@ def _texture(
     low, high = surface.low.astype(np.float32)[face], surface.high.astype(np.float32)[face]
     wrapped, cell = [], spans.spread(surface.seed[face])
     for axis, stride in ((0, 7), (1, 13)):
-        a = spans.affine(to_face[:, axis], xs)
+        a = spans.affine(to_face[:, axis])
         a *= depth
         np.maximum(a, spans.spread(low[:, axis]), out=a)
         np.minimum(a, spans.spread(high[:, axis]), out=a)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -156,8 +156,10 @@ class Scene:
         limb = np.flatnonzero(table.row >= self._first_limb)
         if len(limb):
             eye = np.asarray(camera.position)
-            points = self._people.points(time, *self._poses(self._walkers, time), eye)
-            table.points[limb] = points[table.row[limb] - self._first_limb]
+            points = table.points.copy()
+            limbs = self._people.points(time, *self._poses(self._walkers, time), eye)
+            points[limb] = limbs[table.row[limb] - self._first_limb]
+            table = replace(table, points=points)
         return table.pose(camera, *self._poses(self._movers, time))
 
     def footprints(self, time: float) -> tuple[np.ndarray, np.ndarray]:

@@ -86,5 +86,5 @@ class Sensor:
             )
         if self.quality:
             coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
-            out = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(out)
+            return cv2.imdecode(coded, cv2.IMREAD_COLOR)  # type: ignore[return-value]  # it was just encoded
+        return out

@@ -72,7 +72,8 @@ def atlas() -> Atlas:
     drawn = surfaces.draw_all(np.random.default_rng(20240607))
     tiles: list[tuple[int, int, int, np.ndarray]] = []
     groups: dict[str, tuple[int, ...]] = {}
-    size, variants = [], []
+    size: list[tuple[int, ...]] = []
+    variants: list[int] = []
     for name, textures in drawn.textures.items():
         first = len(size)
         for texture in textures:

@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 
 from saccade.classes import CITYSCAPES
+from saccade.datasets.clip import Box
+from saccade.datasets.world.boxes import boxes
 from saccade.datasets.world.faces import cross
-from saccade.datasets.world.raster import NO_VEIL, Outlines, Visibility, paint_ground, rasterise
+from saccade.datasets.world.flow import backward_flow
+from saccade.datasets.world.raster import NO_VEIL, Outlines, Visibility, drawable, paint_ground, rasterise
 from saccade.datasets.world.render import SKY_HEIGHT, Surface, shade
 from saccade.datasets.world.scene import Scene
 
@@ -37,12 +40,39 @@ class View:
     @cached_property
     def seen(self) -> Visibility:
         """Which face each pixel shows."""
+        outlines = self.scene.ground.outlines
+        return rasterise(self.camera, outlines, self._ground_planes(), self.table, self.planes)
+
+    def _ground_planes(self) -> np.ndarray:
+        """Homographies of the sky, the endless ground and the painted areas of the ground."""
         scales = np.concatenate([[_CLOUD_SCALE, 4.0], self.scene.ground.scale])
         origin = np.zeros((len(scales), 3))
         origin[0, 2] = SKY_HEIGHT
         u, v = scales[:, None] * (1.0, 0, 0), scales[:, None] * (0, 1.0, 0)
-        ground_planes = self.camera.plane_to_pixel(origin, u, v)
-        return rasterise(self.camera, self.scene.ground.outlines, ground_planes, self.table, self.planes)
+        return self.camera.plane_to_pixel(origin, u, v)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        """Number in the scene of each visible face; ground faces have negative ones."""
+        ground = len(self.scene.ground.label) + 2
+        return np.concatenate([np.arange(ground) - ground, self.table.row])
+
+    def flow_from(self, before: View) -> tuple[np.ndarray, np.ndarray]:
+        """Backward flow ``(H, W, 2)`` to an earlier view, and where it is occluded ``(H, W)``.
+
+        See ``saccade.datasets.clip.Sample`` for the convention, ``flow.backward_flow`` for what is exact.
+        """
+        planes = self.scene.planes(self.table, before.time, before.camera)
+        moved = np.concatenate([before._ground_planes(), before.camera.plane_to_pixel(*planes)])
+        ground = len(moved) - len(self.table)
+        front = np.concatenate([np.ones(ground, bool), drawable(before.camera, self.table, planes)])
+        return backward_flow(self.seen, self._rows, before.seen, before._rows, moved, front)
+
+    @cached_property
+    def boxes(self) -> tuple[Box, ...]:
+        """Every person and rider of whom at least one pixel shows."""
+        ground = len(self.scene.ground.label) + 2
+        return boxes(self.table, self.seen, ground)
 
     @cached_property
     def label(self) -> np.ndarray:
