@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,7 +46,7 @@ class OverlaySink:
     """Videos of the frames with the classes laid over them, one for each source.
 
     Args:
-        path: The video. Several sources get ``name-0.mp4``, ``name-1.mp4``, ...
+        path: The video. Several sources get ``path-NAME.mp4`` each, with NAME as in ``stream_names``.
         sources: What is going to be segmented.
         classes: Names and colours; unnamed colours where None.
         block_size: Side of the method's blocks in pixels; see ``draw_overlay``.
@@ -66,7 +67,7 @@ class OverlaySink:
         with ExitStack() as opened:
             self._writers = [
                 opened.enter_context(VideoWriter(target, source.fps, (source.height, source.width)))
-                for target, source in zip(stream_paths(path, len(sources)), sources, strict=True)
+                for target, source in zip(_videos(Path(path), sources), sources, strict=True)
             ]
             self._opened = opened.pop_all()
 
@@ -91,16 +92,20 @@ class LabelSink:
     """Label maps as indexed PNG files named by the frame's index, ``000000.png``.
 
     Args:
-        folder: Where to. Several sources get folders ``0``, ``1``, ... in it.
-        streams: How many sources there are.
+        folder: Where to. Several sources get a folder ``NAME`` each in it, as in ``stream_names``.
+        sources: What is going to be segmented.
         classes: Whose colours the palette holds; unnamed colours where None.
 
     Raises:
         OutputError: The folder cannot be written to.
     """
 
-    def __init__(self, folder: str | Path, streams: int, classes: ClassSet | None = None) -> None:
-        folders = [Path(folder)] if streams == 1 else [Path(folder) / str(i) for i in range(streams)]
+    def __init__(
+        self, folder: str | Path, sources: Sequence[Source], classes: ClassSet | None = None
+    ) -> None:
+        folders = [Path(folder)]
+        if len(sources) > 1:
+            folders = [Path(folder) / name for name in stream_names([source.name for source in sources])]
         classes = classes or unnamed_classes(IGNORE)
         with ExitStack() as opened:
             self._writers = [opened.enter_context(LabelWriter(each, classes)) for each in folders]
@@ -115,9 +120,28 @@ class LabelSink:
         self._opened.close()
 
 
-def stream_paths(path: str | Path, streams: int) -> list[Path]:
-    """One path for each stream: the path itself for one, numbered for several."""
-    path = Path(path)
-    if streams == 1:
+def stream_names(sources: Sequence[str]) -> list[str]:
+    """A short name for each source that can be part of a file name: different ones for different streams.
+
+    Args:
+        sources: As the user named them.
+
+    Examples:
+        >>> stream_names(["day/street.mp4", "night/street.mp4", "camera:0", "frames/*.png"])
+        ['street', 'street-2', 'camera-0', 'frames']
+    """
+    names: list[str] = []
+    for source in sources:
+        parts = [part for part in re.split(r"[/\\]", source) if re.search(r"\w", part) and "*" not in part]
+        stem = Path(parts[-1]).stem if parts else ""
+        name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "stream"
+        same = [name, *(f"{name}-{i}" for i in range(2, len(sources) + 1))]
+        names.append(next(free for free in same if free not in names))
+    return names
+
+
+def _videos(path: Path, sources: Sequence[Source]) -> list[Path]:
+    if len(sources) == 1:
         return [path]
-    return [path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(streams)]
+    names = stream_names([source.name for source in sources])
+    return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]

@@ -1,0 +1,100 @@
+"""Overlay videos and label maps as sinks of a run."""
+
+import doctest
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import saccade
+from saccade.errors import OutputError
+from saccade.evaluation import sinks
+from saccade.evaluation.sinks import LabelSink, OverlaySink, stream_names
+from saccade.evaluation.stream import process
+from saccade.video import open_video
+
+from .painted import CLASSES, HoldConfig, PaintedSource, painted_network
+
+
+def halves(length: int, name: str, size: tuple[int, int] = (32, 48)) -> PaintedSource:
+    """Sky on the left, cars on the right, the boundary moving by two pixels per frame."""
+    column = np.arange(size[1])
+    return PaintedSource(
+        [np.tile(np.where(column < 16 + 2 * i, 0, 2), (size[0], 1)) for i in range(length)], name
+    )
+
+
+def test_label_maps_have_the_ids_as_pixel_values_and_the_colours_as_palette(tmp_path):
+    source = halves(3, "a")
+    process(saccade.wrap(painted_network()), [source], [LabelSink(tmp_path / "labels", [source], CLASSES)])
+    files = sorted((tmp_path / "labels").iterdir())
+    assert [file.name for file in files] == ["000000.png", "000001.png", "000002.png"]
+    for file, prediction in zip(files, source.predictions, strict=True):
+        with Image.open(file) as picture:
+            assert np.array_equal(np.asarray(picture), prediction)
+            assert picture.getpalette()[6:9] == [99, 9, 9]
+
+
+def test_the_overlay_video_shows_every_frame_in_the_colours_of_its_classes(tmp_path):
+    source = halves(4, "a")
+    path = tmp_path / "out.mp4"
+    process(saccade.wrap(painted_network()), [source], [OverlaySink(path, [source], CLASSES)])
+    frames = list(open_video(path))
+    assert [round(frame.timestamp, 3) for frame in frames] == [0, 0.1, 0.2, 0.3]
+    for frame, prediction in zip(frames, source.predictions, strict=True):
+        # Half the grey of the frame (0 or 120), half the colour of the class, as far as H.264 keeps it.
+        assert frame.image.shape == (32, 48, 3)
+        car = frame.image[2:8, 42:46].reshape(-1, 3).mean(0)
+        sky = frame.image[2:8, 2:10].reshape(-1, 3).mean(0)
+        assert np.abs(car - ((120 + 99) / 2, (120 + 9) / 2, (120 + 9) / 2)).max() < 12
+        assert sky.max() < 12
+        assert prediction[0, 44] == 2
+
+
+def test_several_sources_have_a_video_and_a_folder_each(tmp_path):
+    sources = [halves(2, "day/street.mp4"), halves(3, "night/street.mp4", (16, 20))]
+    videos = OverlaySink(tmp_path / "out.mp4", sources, CLASSES)
+    process(saccade.wrap(painted_network()), sources, [videos, LabelSink(tmp_path / "labels", sources)])
+    assert videos.paths == [tmp_path / "out-street.mp4", tmp_path / "out-street-2.mp4"]
+    assert [len(list(open_video(path))) for path in videos.paths] == [2, 3]
+    assert [len(list((tmp_path / "labels" / name).iterdir())) for name in ("street", "street-2")] == [2, 3]
+
+
+def test_classes_without_names_are_drawn_too(tmp_path):
+    source = halves(1, "a")
+    process(saccade.wrap(painted_network()), [source], [OverlaySink(tmp_path / "a.mp4", [source])])
+    assert next(iter(open_video(tmp_path / "a.mp4"))).image.std() > 10
+
+
+def test_blocks_are_drawn_where_the_method_has_them(tmp_path):
+    source = PaintedSource([np.zeros((64, 64), int)] * 2, "a")
+    process(
+        saccade.wrap(painted_network(), HoldConfig(2)), [source], [OverlaySink(tmp_path / "a.mp4", [source])]
+    )
+    first, second = (frame.image.astype(int) for frame in open_video(tmp_path / "a.mp4"))
+    assert (
+        first[31:33].mean() > second[:30, :30].mean() + 20
+    )  # outlines of executed blocks, none of kept ones
+
+
+def test_a_video_that_cannot_be_created_leaves_no_other_open(tmp_path):
+    sources = [halves(1, "a"), halves(1, "b")]
+    (tmp_path / "out-b.mp4").mkdir()
+    with pytest.raises(OutputError, match=r"out-b\.mp4: it is a folder"):
+        OverlaySink(tmp_path / "out.mp4", sources)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        LabelSink(tmp_path / "file", sources[:1])
+
+
+def test_names_of_streams():
+    assert stream_names(["a.mp4"]) == ["a"]
+    assert stream_names(["x/a.mp4", "y/a.mp4", "a-2.mp4"]) == ["a", "a-2", "a-2-2"]
+    assert stream_names(["rtsp://host:554/live/1", "world:7", "*.png", "/", "../left img/"]) == [
+        "1", "world-7", "stream", "stream-2", "left-img",
+    ]  # fmt: skip
+
+
+def test_examples_in_the_documentation():
+    assert doctest.testmod(sinks).attempted > 0
+    assert doctest.testmod(sinks).failed == 0
