@@ -77,7 +77,7 @@ def row(site: Site, side: int, line: float, style: Style) -> None:
 
 
 class _Lot:
-    """Ground for one building, with its own axes: x along the front to the right, y away from the street, z up."""
+    """Ground for one building; its axes are x along the front to the right, y away from the street, z up."""
 
     def __init__(
         self, site: Site, rng: np.random.Generator, left: tuple[float, float], right: tuple[float, float]
@@ -181,8 +181,14 @@ class _Lot:
         rng, width = self.rng, self.width
         slope, over = pitch / (depth / 2), 0.3
         tiles = (max(1, width // 4), max(1, depth // 8))
-        self.panel((0, -over, eaves - over * slope), (width, 0, 0), (0, depth / 2 + over, pitch + over * slope),
-                   self.site.pages.pick(rng, "roof"), _shade(_ROOFS[int(rng.integers(5))], rng.uniform(0.8, 1.2)), tiles)  # fmt: skip
+        self.panel(
+            (0, -over, eaves - over * slope),
+            (width, 0, 0),
+            (0, depth / 2 + over, pitch + over * slope),
+            self.site.pages.pick(rng, "roof"),
+            _shade(_ROOFS[int(rng.integers(5))], rng.uniform(0.8, 1.2)),
+            tiles,
+        )
         for _ in range(int(rng.integers(0, 3))):
             self._chimney(rng.uniform(0.05, 0.95) * width, depth / 2, eaves + pitch, _shade(tint, 0.85))
         if rng.random() < 0.25 and width > 6 and pitch > 2:
@@ -207,5 +213,7 @@ def _shade(tint: Tint, factor: float, shift: np.ndarray | None = None) -> Tint:
     r, g, b = tint
     dr, dg, db = (0.0, 0.0, 0.0) if shift is None else shift.tolist()
     return (
-        min(max(r * factor + dr, 0.1), 1.0), min(max(g * factor + dg, 0.1), 1.0), min(max(b * factor + db, 0.1), 1.0),
-    )  # fmt: skip
+        min(max(r * factor + dr, 0.1), 1.0),
+        min(max(g * factor + dg, 0.1), 1.0),
+        min(max(b * factor + db, 0.1), 1.0),
+    )

@@ -35,12 +35,12 @@ def write_cityscapes_tree(
 ) -> int:
     """Write ``leftImg8bit``, ``leftImg8bit_sequence`` and ``gtFine`` (``labelIds``), as Cityscapes has them.
 
-    Each split has two cities. In the first ("low...") the frames of a snippet are numbered from 0 and number 19 is
-    labelled; in the second ("high...") frames are numbered through a whole recording, so the labelled number is
-    arbitrary. In both the labelled frame is the 20th of its snippet.
+    Each split has two cities. In the first ("low...") the frames of a snippet are numbered from 0 and number
+    19 is labelled; in the second ("high...") frames are numbered through a whole recording, so the labelled
+    number is arbitrary. In both the labelled frame is the 20th of its snippet.
 
     Args:
-        root: Folder of the tree; made where it does not exist. Files that are there already are written again.
+        root: Folder of the tree; made where it does not exist. Files that are there are replaced.
         seed: Same seed, same tree.
         snippets: Snippets per split, shared by the two cities.
         frames: Frames per snippet, at least 20.
@@ -58,8 +58,8 @@ def write_cityscapes_tree(
         raise ConfigError(f"frames is {frames}; the 20th frame of a snippet is labelled, so give 20 or more")
     if snippets < 1 or len(size) != 2 or min(size) < 1 or seed < 0:
         raise ConfigError(
-            "snippets and both sides of size (height, width) must be positive and seed not negative; these are "
-            f"snippets={snippets}, size={tuple(size)}, seed={seed}"
+            "snippets and both sides of size (height, width) must be positive and seed not negative; "
+            f"these are snippets={snippets}, size={tuple(size)}, seed={seed}"
         )
     unknown = [split for split in splits if split not in SPLITS]
     if unknown:

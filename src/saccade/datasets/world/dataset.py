@@ -104,7 +104,8 @@ class WorldDataset:
         classes: ``"cityscapes"`` (19 classes) or ``"camvid"`` (11).
         split: ``"train"`` or ``"val"``; they never share a street.
         fps: Frames per second of the clips.
-        mode: ``"driving"``, ``"static"``, ``"panning"``; None mixes them in ``clips`` and drives in ``labelled``.
+        mode: ``"driving"``, ``"static"``, ``"panning"``; None mixes them in ``clips`` and drives in
+            ``labelled``.
         flow: Whether the frames of clips have optical flow, which costs a quarter of the time.
 
     Raises:

@@ -40,8 +40,8 @@ class FaceTable:
     that turns about this axis towards the camera: poles, trunks, limbs, tree crowns.
 
     Attributes:
-        points: ``(F, 3, 3)`` metres, in the coordinates of the actor: origin, u, v of a panel; bottom, top and
-            (width, 0, 0) of a ribbon.
+        points: ``(F, 3, 3)`` metres, in the coordinates of the actor: origin, u, v of a panel; bottom, top
+            and (width, 0, 0) of a ribbon.
         tiles: ``(F, 2)`` texture repetitions across the face.
         texture: ``(F,)`` index in the atlas.
         mask: ``(F,)`` index of an alpha mask in the atlas, -1 for solid faces.
@@ -141,10 +141,23 @@ class FaceBuilder:
     outlines: list[np.ndarray] = field(default_factory=list)
 
     def panel(
-        self, origin: Triple, u: Triple, v: Triple, texture: int, label: int, *,
-        tiles: tuple[float, float] = (1.0, 1.0), tint: Triple = (1.0, 1.0, 1.0), thing: int = 0, seed: int = 0,
-        mask: int = -1, outline: np.ndarray = QUAD, sided: bool = True, glow: float = 0.0, actor: int = -1,
-    ) -> None:  # fmt: skip
+        self,
+        origin: Triple,
+        u: Triple,
+        v: Triple,
+        texture: int,
+        label: int,
+        *,
+        tiles: tuple[float, float] = (1.0, 1.0),
+        tint: Triple = (1.0, 1.0, 1.0),
+        thing: int = 0,
+        seed: int = 0,
+        mask: int = -1,
+        outline: np.ndarray = QUAD,
+        sided: bool = True,
+        glow: float = 0.0,
+        actor: int = -1,
+    ) -> None:
         """Add the rectangle ``origin + a * u + b * v``, a and b in 0..1, seen with u right and v up."""
         self.rows.append(
             (*origin, *u, *v, *tiles, texture, mask, *tint, label, thing, seed, sided, glow, 0, actor)
@@ -152,10 +165,22 @@ class FaceBuilder:
         self.outlines.append(outline)
 
     def ribbon(
-        self, bottom: Triple, top: Triple, width: float, texture: int, label: int, *,
-        tiles: tuple[float, float] = (1.0, 1.0), tint: Triple = (1.0, 1.0, 1.0), thing: int = 0, seed: int = 0,
-        mask: int = -1, outline: np.ndarray = QUAD, glow: float = 0.0, actor: int = -1,
-    ) -> None:  # fmt: skip
+        self,
+        bottom: Triple,
+        top: Triple,
+        width: float,
+        texture: int,
+        label: int,
+        *,
+        tiles: tuple[float, float] = (1.0, 1.0),
+        tint: Triple = (1.0, 1.0, 1.0),
+        thing: int = 0,
+        seed: int = 0,
+        mask: int = -1,
+        outline: np.ndarray = QUAD,
+        glow: float = 0.0,
+        actor: int = -1,
+    ) -> None:
         """Add a strip from ``bottom`` to ``top`` that turns to the camera."""
         self.rows.append(
             (*bottom, *top, width, 0, 0, *tiles, texture, mask, *tint, label, thing, seed, 0, glow, 1, actor)
@@ -168,8 +193,20 @@ class FaceBuilder:
         counts = np.array([len(o) for o in self.outlines], int)
         ints = rows[:, [11, 12, 16, 17, 18, 19, 22]].astype(np.int32).T
         return FaceTable(
-            points=rows[:, :9].reshape(-1, 3, 3), tiles=rows[:, 9:11], texture=ints[0], mask=ints[1],
-            tint=rows[:, 13:16], label=ints[2], thing=ints[3], seed=ints[4], sided=ints[5], glow=rows[:, 20],
-            ribbon=rows[:, 21] > 0, actor=ints[6], row=np.arange(len(rows)), corners=np.concatenate(self.outlines or [np.zeros((0, 2))]),
-            first=np.cumsum(counts) - counts, count=counts,
-        )  # fmt: skip
+            points=rows[:, :9].reshape(-1, 3, 3),
+            tiles=rows[:, 9:11],
+            texture=ints[0],
+            mask=ints[1],
+            tint=rows[:, 13:16],
+            label=ints[2],
+            thing=ints[3],
+            seed=ints[4],
+            sided=ints[5],
+            glow=rows[:, 20],
+            ribbon=rows[:, 21] > 0,
+            actor=ints[6],
+            row=np.arange(len(rows)),
+            corners=np.concatenate(self.outlines or [np.zeros((0, 2))]),
+            first=np.cumsum(counts) - counts,
+            count=counts,
+        )

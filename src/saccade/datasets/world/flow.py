@@ -8,7 +8,7 @@ from saccade.datasets.world.raster import Visibility
 from saccade.datasets.world.spans import Spans
 
 _NEARER = 0.02
-"""Relative depth difference that still counts as the same surface: that of neighbouring details of one object."""
+"""Relative difference in depth up to which a neighbouring detail counts as the same surface."""
 
 
 def backward_flow(
@@ -17,15 +17,15 @@ def backward_flow(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Where each pixel's scene point was in the previous view.
 
-    Every face is a plane that moves rigidly, or that turns with its axis towards the camera, so that its pixels
-    move by one homography. Limbs are faces too: their flow is exact although the body is not rigid.
+    Every face is a plane that moves rigidly, or that turns about its axis towards the camera, so that its
+    pixels move by one homography. Limbs are faces too: their flow is exact although the body is not rigid.
 
     Args:
         seen: The current view.
         rows: ``(F,)`` number in the scene of each of its faces.
         before: The previous view, of the same size.
         rows_before: ``(B,)`` number in the scene of each face of the previous view.
-        moved: ``(F, 3, 3)`` homographies from the current faces' coordinates to pixels of the previous camera.
+        moved: ``(F, 3, 3)`` homographies from the current faces to pixels of the previous camera.
         drawable: ``(F,)`` False for faces that turned their back to the previous camera.
 
     Returns:

@@ -18,7 +18,7 @@ def furnish(site: Site, side: int) -> None:
     rng = site.rng
     length = site.stop - site.start
     if rng.random() < 0.75:
-        step, height, reach = rng.uniform(20, 40), rng.uniform(5, 9.5), rng.uniform(0, 2)
+        step, height, reach = rng.uniform(22, 45), rng.uniform(5, 9.5), rng.uniform(0, 2)
         for s in np.arange(site.start + rng.uniform(0, step), site.stop, step).tolist():
             _lamp(site, side, s, height, reach)
     for _ in range(int(rng.poisson(length / rng.uniform(8, 40)))):
@@ -34,7 +34,7 @@ def furnish(site: Site, side: int) -> None:
 
 
 def boundary(site: Site, side: int, d: float) -> None:
-    """A wall, fence, railing or hedge between pavement and private ground, ``d`` metres from the centre line."""
+    """A wall, fence, railing or hedge before private ground, ``d`` metres from the centre line."""
     rng = site.rng
     kind = str(rng.choice(["wall", "fence", "railing", "hedge", "none"], p=[0.24, 0.26, 0.26, 0.16, 0.08]))
     if kind == "none":
@@ -84,7 +84,7 @@ def _lamp(site: Site, side: int, s: float, height: float, reach: float) -> None:
     thing, plain, tint = site.thing(), site.pages.groups["plain"][0], site.metal_tint
     d, arm = side * (site.kerb[side] + 0.5), max(reach, 0.35)
     x, y = site.path.point(s, d)
-    _pole(site, x, y, height, 0.14, tint, thing)
+    _pole(site, x, y, height, 0.13, tint, thing)
     x1, y1 = site.path.point(s, d - side * arm)
     x2, y2 = site.path.point(s, d - side * (arm + 0.6))
     z = height + 0.25 * reach
@@ -117,8 +117,15 @@ def _sign(site: Site, side: int, s: float) -> None:
         corner = np.array([x, y, top]) - right * w / 2 + out * 0.06
         site.faces.panel(corner, right * w, (0, 0, h), site.pick(group), SIGN, outline=outline, thing=thing)
         mirrored = (outline * [-1, 1] + [1, 0])[::-1]
-        site.faces.panel(corner + right * w - out * 0.02, -right * w, (0, 0, h), site.pages.groups["sign_back"][0],
-                         SIGN, outline=mirrored, thing=thing)  # fmt: skip
+        site.faces.panel(
+            corner + right * w - out * 0.02,
+            -right * w,
+            (0, 0, h),
+            site.pages.groups["sign_back"][0],
+            SIGN,
+            outline=mirrored,
+            thing=thing,
+        )
         top += h + 0.05
     _pole(site, x, y, top, 0.07, site.metal_tint, thing)
 
@@ -157,6 +164,15 @@ def _guard_rail(site: Site, side: int) -> None:
         if site.at_junction(s + 1, 1):
             continue
         (x, y), u = site.points(s, s + 2.0, side * (site.kerb[side] + 0.3))
-        site.faces.panel((x, y, 0), u, (0, 0, 1.05), site.pages.groups["plain"][0], FENCE, mask=mask, tint=tint,
-                         thing=thing, sided=False)  # fmt: skip
+        site.faces.panel(
+            (x, y, 0),
+            u,
+            (0, 0, 1.05),
+            site.pages.groups["plain"][0],
+            FENCE,
+            mask=mask,
+            tint=tint,
+            thing=thing,
+            sided=False,
+        )
         _pole(site, x, y, 1.1, 0.06, tint, thing)

@@ -36,7 +36,7 @@ def lay(site: Site) -> None:
 
 
 def yard(site: Site, side: int, depth: float, green: bool) -> None:
-    """Grass or paving between pavement and houses; under everything else, so that side streets cut through it."""
+    """Grass or paving between pavement and houses; lowest of all, so that side streets cut through it."""
     edge = site.edge(side)
     outline = site.path.strip(site.start, site.stop, side * edge, side * (edge + depth))
     if green:
@@ -107,8 +107,11 @@ class _Paint:
         site, rng = self.site, self.site.rng
         style = str(rng.choice(["dash", "long", "solid", "none"], p=[0.5, 0.2, 0.12, 0.18]))
         length, gap = {
-            "dash": (rng.uniform(1.5, 3), rng.uniform(3, 6)), "long": (4.0, 2.0), "solid": (12.0, 0.0), "none": (0, 0),
-        }[style]  # fmt: skip
+            "dash": (rng.uniform(1.5, 3), rng.uniform(3, 6)),
+            "long": (4.0, 2.0),
+            "solid": (12.0, 0.0),
+            "none": (0, 0),
+        }[style]
         if style != "none":
             for s in np.arange(site.start, site.stop, length + gap).tolist():
                 self._stripe(s, s + length, -0.06, 0.06, self.white)

@@ -26,7 +26,7 @@ def tree(site: Site, s: float, d: float, height: float, kind: str, tint: np.ndar
         site: Where it is added.
         s, d: Place along and beside the street.
         height: Metres.
-        kind: ``"round"`` (a trunk and a crown of several leafy discs), ``"cone"`` or ``"bare"`` (branches only).
+        kind: ``"round"`` (a crown of several leafy discs), ``"cone"`` or ``"bare"`` (branches only).
         tint: Colour of the leaves.
     """
     rng = site.rng
@@ -64,12 +64,22 @@ def tree(site: Site, s: float, d: float, height: float, kind: str, tint: np.ndar
             low = clear + rng.uniform(-0.05, 0.2) * (height - clear)
             high = height - rng.uniform(0, 0.22) * (height - clear)
             n = max(2, round((high - low) / 1.8))
-            add((x + dx, y + dy, low), (x + dx, y + dy, high), wide * rng.uniform(0.65, 0.95), leaf, tiles=(n, n),
-                mask=site.pick_mask("crown"), tint=tint * rng.uniform(0.78, 1.15), **face)  # fmt: skip
+            add(
+                (x + dx, y + dy, low),
+                (x + dx, y + dy, high),
+                wide * rng.uniform(0.65, 0.95),
+                leaf,
+                tiles=(n, n),
+                mask=site.pick_mask("crown"),
+                tint=tint * rng.uniform(0.78, 1.15),
+                **face,
+            )
     reach = height * (0.15 if kind == "cone" else 0.27)
-    if kind != "bare":
-        site.casters.append(Caster(_RING * reach + (x, y), height * 0.3, height * 0.9))
-    site.casters.append(Caster(_RING * trunk / 2 + (x, y), 0.0, height * 0.6))
+    if kind != "bare":  # dappled: several patches instead of one
+        for dx, dy in rng.uniform(-0.75, 0.75, (4, 2)) * reach:
+            patch = _RING * (reach * rng.uniform(0.35, 0.65)) + (x + dx, y + dy)
+            site.casters.append(Caster(patch, height * 0.4, height * 0.8))
+    site.casters.append(Caster(_RING[::2] * trunk / 2 + (x, y), 0.0, height * 0.6))
 
 
 def wood(site: Site, side: int, line: float, depth: float, density: float) -> None:

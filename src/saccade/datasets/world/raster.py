@@ -29,8 +29,8 @@ class Visibility:
         face: ``(H, W)`` int32, the row of the visible face.
         to_pixel: ``(F, 3, 3)`` homographies from face coordinates to homogeneous pixels.
         to_face: ``(F, 3, 3)`` their inverses; the last row gives 1/depth of a pixel.
-        veil: ``(H, W)`` uint8, label of an open-work object (railing, bare crown, spoked wheel) that the pixel is
-            seen through, ``NO_VEIL`` elsewhere.
+        veil: ``(H, W)`` uint8, label of an open-work object (railing, bare crown, spoked wheel) that the
+            pixel is seen through, ``NO_VEIL`` elsewhere.
     """
 
     face: np.ndarray
@@ -227,7 +227,7 @@ def _project(
     chosen = chosen[np.argsort(-top[chosen], kind="stable")]
     spans = zip(chosen.tolist(), starts[chosen].tolist(), (starts + count)[chosen].tolist(), strict=True)
     outlines = [polygons[k] if k in polygons else fixed[i:j] for k, i, j in spans]
-    level = ~crossing & (farthest < 1.02 * nearest)
+    level = ~crossing & (farthest < 1.004 * nearest)
     return _Projected(rows[chosen], box[chosen], outlines, top[chosen], level[chosen])
 
 
@@ -236,9 +236,17 @@ _SMALL = 17
 
 
 def _stand(
-    camera: Camera, table: FaceTable, planes: tuple[np.ndarray, ...], to_pixel: np.ndarray, to_face: np.ndarray,
-    first: int, face: np.ndarray, depth: np.ndarray, veil: np.ndarray, veil_depth: np.ndarray,
-) -> None:  # fmt: skip
+    camera: Camera,
+    table: FaceTable,
+    planes: tuple[np.ndarray, ...],
+    to_pixel: np.ndarray,
+    to_face: np.ndarray,
+    first: int,
+    face: np.ndarray,
+    depth: np.ndarray,
+    veil: np.ndarray,
+    veil_depth: np.ndarray,
+) -> None:
     """Draw the faces of a table; ``depth`` holds the 1/depth of what each pixel shows so far."""
     h, w = camera.size
     pages = atlas()

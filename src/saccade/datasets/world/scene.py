@@ -65,9 +65,12 @@ class Scene:
         self.cloud, self.wild = site.pick("cloud"), site.pick("grass")
         g = site.grounds
         self.ground = GroundTable(
-            Outlines.of([x.outline for x in g]), np.array([x.texture for x in g]), np.array([x.scale for x in g]),
-            np.array([x.tint for x in g]), np.array([x.label for x in g]),
-        )  # fmt: skip
+            Outlines.of([x.outline for x in g]),
+            np.array([x.texture for x in g]),
+            np.array([x.scale for x in g]),
+            np.array([x.tint for x in g]),
+            np.array([x.label for x in g]),
+        )
         self._people, self._movers, self._walkers = (
             traffic.people,
             _Places(traffic.movers),

@@ -50,7 +50,8 @@ class Caster:
 class Site:
     """The measures of a street, drawn at random, and the lists that builders add to.
 
-    Distances along the street are called s, distances to the right of its centre line d; sides are -1 (left) and 1.
+    Distances along the street are called s, distances to the right of its centre line d; sides are -1 (left)
+    and 1 (right).
 
     Args:
         rng: Draws everything.
@@ -83,7 +84,7 @@ class Site:
         self.kerb = {
             side: self.half + (2.1 if self.parking[side] else float(rng.uniform(0, 0.8))) for side in (-1, 1)
         }
-        self.pave = {side: float(rng.uniform(1.4, 5.0)) for side in (-1, 1)}
+        self.pave = {side: float(rng.uniform(1.5, 5.5)) for side in (-1, 1)}
         self.verge = {side: float(rng.uniform(1, 5)) if rng.random() < 0.25 else 0.0 for side in (-1, 1)}
         self.junction_half = float(rng.uniform(3.2, 5.5))
         self.junctions: list[float] = []

@@ -32,7 +32,7 @@ class Spans:
         return np.repeat(values, self.length).reshape(self.shape)
 
     def affine(self, rows: np.ndarray) -> np.ndarray:
-        """``(H, W)`` values of ``rows[face] @ (x, y, 1)`` for all pixels, in the type of ``rows`` ``(F, 3)``."""
+        """``(H, W)`` values of ``rows[face] @ (x, y, 1)``, in the type of ``rows`` ``(F, 3)``."""
         own = rows[self.face]
         out = self.spread(own[:, 0])
         out *= np.arange(self.shape[1], dtype=rows.dtype)

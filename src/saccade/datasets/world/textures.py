@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from saccade.datasets.world import surfaces
+from saccade.datasets.world.surfaces.catalogue import draw_all
 
 LEVELS = 7
 """Mip levels of a texture, each half the size of the one before."""
@@ -27,8 +27,8 @@ class Atlas:
         size: ``(T, 2)`` float32 width and height of level 0 in texels.
         variants: ``(T,)`` int32 number of variants less one (a bit mask).
         groups: Texture indices by group name.
-        masks: By mask index, the alpha of each level, ``(h, w)`` uint8, and the same of the area that counts as
-            the object although it is seen through; None where nothing does.
+        masks: By mask index, the alpha of each level, ``(h, w)`` uint8, and the same of the area that counts
+            as the object although it is seen through; None where nothing does.
         mask_groups: Mask indices by group name.
     """
 
@@ -69,7 +69,7 @@ MAX_VARIANTS = 4
 @lru_cache(maxsize=1)
 def atlas() -> Atlas:
     """The atlas of this process (drawn on first use; the same for every seed)."""
-    drawn = surfaces.draw_all(np.random.default_rng(20240607))
+    drawn = draw_all(np.random.default_rng(20240607))
     tiles: list[tuple[int, int, int, np.ndarray]] = []
     groups: dict[str, tuple[int, ...]] = {}
     size: list[tuple[int, ...]] = []

@@ -11,8 +11,8 @@ from saccade.datasets.world.people import People
 from saccade.datasets.world.site import Site
 from saccade.datasets.world.vehicles import Model, fleet, paint
 
-_KINDS = ("hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry")
-_SHARES = np.cumsum((0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.05))
+_KINDS = ("hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry", "tram")
+_SHARES = np.cumsum((0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.04, 0.01))
 _WALKER = (0.45, 0.4, 1.7)
 
 
@@ -75,7 +75,7 @@ class Traffic:
         colour = paint(rng)
         if kind == "van" and rng.random() < 0.6:
             colour = np.full(3, 0.93)
-        elif kind == "bus" and rng.random() < 0.4:
+        elif kind in ("bus", "tram") and rng.random() < 0.4:
             colour = np.array([0.75, 0.09, 0.1])
         self.faces.append(model.copy(len(self.movers), self.site.thing(), colour))
         self.movers.append(Mover(s, d, along, 0.0, turn, kept, model.footprint))
@@ -95,7 +95,7 @@ class Traffic:
                     facing = 0.0 if side == site.hand or rng.random() < 0.25 else np.pi
                     d = side * (site.kerb[side] - 1.05 + rng.normal(0, 0.06))
                     turn = facing + rng.normal(0, 0.015)
-                    self._vehicle("estate" if kind in ("bus", "lorry") else kind, s, d, turn)
+                    self._vehicle("estate" if kind in ("bus", "lorry", "tram") else kind, s, d, turn)
                 s += rng.uniform(5.2, 7.0)
 
     def _lane(self, lane: int, busy: float) -> None:

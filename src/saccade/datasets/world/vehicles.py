@@ -1,6 +1,6 @@
 """Cars, vans, lorries, buses, motorcycles and bicycles: a fleet of models, and copies of them in any colour.
 
-A model's faces are in its own coordinates: x to the right, y ahead, z up, its middle on the ground at the origin.
+A model's faces are in its own coordinates: x to the right, y ahead, z up, its middle at the origin.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from saccade.datasets.world.faces import DISC, FaceBuilder, FaceTable
 from saccade.datasets.world.site import ID
 from saccade.datasets.world.textures import atlas
 
-CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE = (ID[n] for n in ("car", "truck", "bus", "motorcycle", "bicycle"))
+CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE = (
+    ID[n] for n in ("car", "truck", "bus", "train", "motorcycle", "bicycle")
+)
 
 Footprint = tuple[float, float, float]
 """Width, length and height of a vehicle, metres."""
@@ -87,8 +89,8 @@ def fleet() -> dict[str, tuple[Model, ...]]:
     """All models by kind (drawn on first use; the same for every seed)."""
     rng = np.random.default_rng(4711)
     models = {kind: tuple(_model(rng, _car, body) for _ in range(12)) for kind, body in _BODIES.items()}
-    for kind, draw, count in (("bus", _bus, 8), ("lorry", _lorry, 8), ("bicycle", _bicycle, 6),
-                              ("motorcycle", _motorcycle, 6)):  # fmt: skip
+    for kind, draw, count in (("bus", _bus, 8), ("tram", _tram, 4), ("lorry", _lorry, 8),
+                              ("bicycle", _bicycle, 6), ("motorcycle", _motorcycle, 6)):  # fmt: skip
         models[kind] = tuple(_model(rng, draw) for _ in range(count))
     return models
 
@@ -115,8 +117,15 @@ def _wheels(
             b.panel((x, y - side * radius, 0), (0, side * 2 * radius, 0), (0, 0, 2 * radius), texture, label,
                     outline=DISC)  # fmt: skip
             left = min(side * (half - 0.22), x)
-            b.panel((left, y - radius * 0.8, 0), (0.22, 0, 0), (0, 0, 1.6 * radius), plain, label, tint=_BLACK,
-                    sided=False)  # fmt: skip
+            b.panel(
+                (left, y - radius * 0.8, 0),
+                (0.22, 0, 0),
+                (0, 0, 1.6 * radius),
+                plain,
+                label,
+                tint=_BLACK,
+                sided=False,
+            )
 
 
 def _car(b: FaceBuilder, rng: np.random.Generator, shape: _Body) -> Footprint:
@@ -135,7 +144,7 @@ def _car(b: FaceBuilder, rng: np.random.Generator, shape: _Body) -> Footprint:
     lower = np.array([[0, 0.12], [0.02, 0], [0.98, 0], [1, 0.15], [1, drop * 0.85], [0.985, drop],
                       [body.front_belt, 1], [body.rear_belt, 1], [0, 0.93]])  # fmt: skip
     cabin = np.array([[body.rear_belt, 0], [body.front_belt, 0], [body.front_roof, 1], [body.rear_roof, 1]])
-    window = cabin + [[0.05, 0.06], [-0.05, 0.06], [-0.005, -0.1], [0.03, -0.1]]
+    window = cabin + np.array([[0.05, 0.06], [-0.05, 0.06], [-0.005, -0.1], [0.03, -0.1]])
     if body.panelled:
         window[[0, 3], 0] = body.front_roof - 0.12
     pillar = np.array([[0.475, 0], [0.5, 0], [0.49, 1], [0.47, 1]])
@@ -150,8 +159,16 @@ def _car(b: FaceBuilder, rng: np.random.Generator, shape: _Body) -> Footprint:
 
         along, slope = (0, side * length, 0), (-side * inset, 0, rise)
 
-        def wall(z: float, out: float, up: tuple[float, float, float], outline: np.ndarray, look: dict[str, Any],
-                 side: int = side, along: Any = along, flip: Any = flip) -> None:  # fmt: skip
+        def wall(
+            z: float,
+            out: float,
+            up: tuple[float, float, float],
+            outline: np.ndarray,
+            look: dict[str, Any],
+            side: int = side,
+            along: Any = along,
+            flip: Any = flip,
+        ) -> None:
             b.panel((side * (half + out), side * rear, z), along, up, outline=flip(outline), **look)
 
         wall(base, 0, (0, 0, trunk), lower, skin)
@@ -214,22 +231,35 @@ def _box(b: FaceBuilder, low: tuple[float, ...], high: tuple[float, ...], **face
 
 def _bus(b: FaceBuilder, rng: np.random.Generator) -> Footprint:
     """A bus with one or two decks."""
-    pages, decks = atlas(), 2 if rng.random() < 0.4 else 1
-    length, half, roof, base = rng.uniform(9.5, 12), 1.25, 4.25 if decks == 2 else 3.0, 0.35
-    side = {"texture": pages.pick(rng, "bus"), "label": BUS, "seed": int(rng.integers(99))}
-    rear, height = -length / 2, roof - base
-    b.panel((half, rear, base), (0, length, 0), (0, 0, height), tiles=(7, decks), **side)
-    b.panel((-half, -rear, base), (0, -length, 0), (0, 0, height), tiles=(7, decks), **side)
-    b.panel((-half, rear, base), (2 * half, 0, 0), (0, 0, height), tiles=(1, decks), **side)
-    b.panel((half, -rear, base), (-2 * half, 0, 0), (0, 0, height), tiles=(1, decks), **side)
-    b.panel((-half, rear, roof), (2 * half, 0, 0), (0, length, 0), pages.groups["paint"][0], BUS)
+    decks = 2 if rng.random() < 0.4 else 1
+    return _coach(b, rng, BUS, decks, rng.uniform(9.5, 12), 4.25 if decks == 2 else 3.0)
+
+
+def _tram(b: FaceBuilder, rng: np.random.Generator) -> Footprint:
+    return _coach(b, rng, TRAIN, 1, rng.uniform(20, 30), 3.5)
+
+
+def _coach(
+    b: FaceBuilder, rng: np.random.Generator, label: int, decks: int, length: float, roof: float
+) -> Footprint:
+    """A long box with rows of windows."""
+    pages, half, base = atlas(), 1.25, 0.35
+    side = {"texture": pages.pick(rng, "bus"), "label": label, "seed": int(rng.integers(99))}
+    rear, height, bays = -length / 2, roof - base, round(length / 1.6)
+    up = (0, 0, height)
+    b.panel((half, rear, base), (0, length, 0), up, tiles=(bays, decks), **side)
+    b.panel((-half, -rear, base), (0, -length, 0), up, tiles=(bays, decks), **side)
+    b.panel((-half, rear, base), (2 * half, 0, 0), up, tiles=(1, decks), **side)
+    b.panel((half, -rear, base), (-2 * half, 0, 0), up, tiles=(1, decks), **side)
+    b.panel((-half, rear, roof), (2 * half, 0, 0), (0, length, 0), pages.groups["paint"][0], label)
     glass, tail, head = pages.pick(rng, "car_glass"), pages.groups["tail"][0], pages.groups["head"][0]
-    b.panel((half - 0.1, -rear + 0.02, 1.1), (-2 * half + 0.2, 0, 0), (0, 0, 1.4), glass, BUS)
-    b.panel((-half + 0.4, rear - 0.02, roof - 1.3), (2 * half - 0.8, 0, 0), (0, 0, 0.9), glass, BUS)
+    b.panel((half - 0.1, -rear + 0.02, 1.1), (-2 * half + 0.2, 0, 0), (0, 0, 1.4), glass, label)
+    b.panel((-half + 0.4, rear - 0.02, roof - 1.3), (2 * half - 0.8, 0, 0), (0, 0, 0.9), glass, label)
     for x in (-half + 0.03, half - 0.28):
-        b.panel((x, rear - 0.02, 0.7), (0.25, 0, 0), (0, 0, 0.5), tail, BUS)
-        b.panel((x + 0.25, -rear + 0.02, 0.6), (-0.25, 0, 0), (0, 0, 0.25), head, BUS, glow=0.3)
-    _wheels(b, (rear + 0.22 * length, rear + 0.78 * length), half, 0.48, pages.pick(rng, "wheel"), BUS)
+        b.panel((x, rear - 0.02, 0.7), (0.25, 0, 0), (0, 0, 0.5), tail, label)
+        b.panel((x + 0.25, -rear + 0.02, 0.6), (-0.25, 0, 0), (0, 0, 0.25), head, label, glow=0.3)
+    axles = (rear + 0.22 * length, rear + 0.78 * length)
+    _wheels(b, axles, half, 0.48, pages.pick(rng, "wheel"), label)
     return 2 * half, length, roof
 
 
@@ -259,8 +289,14 @@ def _lorry(b: FaceBuilder, rng: np.random.Generator) -> Footprint:
     for side in (1, -1):
         corner = (side * (slim + 0.02), front - 0.9 - side * 0.6, 1.5)
         b.panel(corner, (0, side * 1.2, 0), (0, 0, 0.8), **glass)
-    _box(b, (-half * 0.8, rear, 0.45), (half * 0.8, front - 1.8, 0.75), texture=pages.groups["plain"][0], label=TRUCK,
-         tint=_BLACK)  # fmt: skip
+    _box(
+        b,
+        (-half * 0.8, rear, 0.45),
+        (half * 0.8, front - 1.8, 0.75),
+        texture=pages.groups["plain"][0],
+        label=TRUCK,
+        tint=_BLACK,
+    )
     for x in (-half + 0.03, half - 0.33):
         b.panel((x, rear - 0.02, 0.55), (0.3, 0, 0), (0, 0, 0.18), pages.groups["tail"][0], TRUCK)
     _wheels(b, (rear + 0.2 * length, front - 1.0), half * 0.97, 0.45, pages.pick(rng, "wheel"), TRUCK)
@@ -272,8 +308,17 @@ def _bicycle(b: FaceBuilder, rng: np.random.Generator) -> Footprint:
     pages = atlas()
     plain, metal, spokes = pages.groups["plain"][0], pages.groups["paint"][0], pages.mask_groups["spoke"][0]
     for y in (-0.52, 0.52):
-        b.panel((0, y - 0.34, 0), (0, 0.68, 0), (0, 0, 0.68), plain, BICYCLE, tint=_BLACK, mask=spokes, outline=DISC,
-                sided=False)  # fmt: skip
+        b.panel(
+            (0, y - 0.34, 0),
+            (0, 0.68, 0),
+            (0, 0, 0.68),
+            plain,
+            BICYCLE,
+            tint=_BLACK,
+            mask=spokes,
+            outline=DISC,
+            sided=False,
+        )
         b.ribbon((0, y, 0), (0, y, 0.68), 0.045, plain, BICYCLE, tint=_BLACK)
     saddle, crank, head, rear = (0, -0.25, 0.9), (0, -0.05, 0.3), (0, 0.42, 0.85), (0, -0.52, 0.34)
     tube = (0, -0.2, 0.72)

@@ -1,0 +1,1 @@
+"""Drawing of surface textures and alpha masks."""
