@@ -29,6 +29,9 @@ _HOMES = {
     "wrap": "methods.registry",
 }
 
+_BRINGS = {"open_video": "datasets.world"}
+"""What must be imported along with a name: the world adds its scheme to the sources."""
+
 __all__ = [
     "FrameConfig",
     "SaccadeError",
@@ -44,6 +47,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _BRINGS:
+        import_module(f"{__name__}.{_BRINGS[name]}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
