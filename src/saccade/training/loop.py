@@ -64,7 +64,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
         classes=images.classes,
         new_head=config.init is not None,
     )
-    network.to(accelerator.device, memory_format=torch.channels_last).requires_grad_(True)
+    network.to(accelerator.device).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
     average = MovingAverage(network, config.ema)
     optimiser = make_optimiser(network, config)
     model, optimiser = accelerator.prepare(network, optimiser)
