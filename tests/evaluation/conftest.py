@@ -22,6 +22,7 @@ def clock(monkeypatch):
     """Lets a test say how many milliseconds each step of the method and of the baselines takes."""
 
     def script(method: Iterable[float], dense: Iterable[float] = ()) -> None:
+        monkeypatch.setattr(meter.Random, "shuffle", lambda self, runs: None)  # method, eager, compiled
         for module, milliseconds in ((meter, iter(method)), (baseline, iter(dense))):
             monkeypatch.setattr(module, "timed", lambda call, device, ms=milliseconds: (call(), next(ms)))
 

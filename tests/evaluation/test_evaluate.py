@@ -11,6 +11,7 @@ import saccade
 from saccade.classes import CAMVID, CITYSCAPES
 from saccade.datasets.clip import Sample
 from saccade.errors import ConfigError, DatasetError, NetworkError
+from saccade.evaluation import baseline, meter
 from saccade.evaluation.evaluate import evaluate
 from saccade.networks.registry import NetworkInfo
 
@@ -201,6 +202,23 @@ def test_frame_by_frame_agrees_with_itself_and_a_failing_compiler_is_reported(mo
     (warning,) = record.extra["warnings"]
     assert warning.startswith("torch.compile failed")
     assert warning.endswith("no C++ compiler found")
+
+
+def test_method_and_baselines_take_turns_at_being_first(monkeypatch, compiler):
+    first = []
+
+    def timed(call, device, name):
+        first.append(name)
+        return call(), 1.0
+
+    monkeypatch.setattr(meter, "timed", lambda call, device: timed(call, device, "method"))
+    monkeypatch.setattr(baseline, "timed", lambda call, device: timed(call, device, "dense"))
+    clip = PaintedClip(three_frames().samples * 10)
+    evaluate(saccade.wrap(painted_network()), PaintedDataset([clip]), compare=True)
+    assert first.count("method") == 30
+    assert first.count("dense") == 60
+    leading = first[::3].count("method")
+    assert 5 <= leading <= 15  # a third of 30, as the draw has it
 
 
 def test_the_compiled_network_may_be_slower_than_eager(clock, compiler):

@@ -58,8 +58,8 @@ def evaluate(
         size: ``(height, width)`` that frames are resized to for the network.
         scale: Factor on both sides of the frames for the network; give this or ``size``, not both.
         observers: Called with every frame.
-        compare: Also time frame-by-frame execution of the same network, eager and compiled, in turn with
-            the method, and compare labels.
+        compare: Also time frame-by-frame execution of the same network, eager and compiled, side by side
+            with the method, and compare labels.
         seed: For all random generators.
         progress: Called after every frame.
 
@@ -100,7 +100,7 @@ def evaluate(
             if found != len(dataset.classes):
                 raise _other_classes(info.name, f"{found} classes", dataset)
             labels = result.prediction.labels((height, width))
-            meter.compare(inputs, [labels])
+            meter.compare([labels])
             scores.update(sample, result, labels)
             for observer in observers:
                 observer(sample, result, labels[0].cpu().numpy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,14 @@ class Meter:
     Args:
         method: What to step.
         warm_up: How many steps at each input shape are executed and counted, and not timed.
-        compare: Also run the network frame by frame on everything, eager and compiled, each timed in turn
-            with the method, and compare the labels.
+        compare: Also run the network frame by frame on everything, eager and compiled, timed side by side
+            with the method, and compare the labels. The order of the three is drawn anew for each step:
+            whatever runs first finds the caches cold.
 
     Attributes:
         device: Of the method's network.
-        warming_up: Whether the last step belonged to the warm-up.
+        step_ms: Milliseconds of the method's last step.
+        warming_up: Whether that belonged to the warm-up.
     """
 
     def __init__(self, method: VideoMethod, *, warm_up: int = WARM_UP_STEPS, compare: bool = False) -> None:
@@ -44,8 +47,10 @@ class Meter:
         self.device, self.dtype = _place(method)
         self.latency = Latency()
         self.agreement = Agreement()
-        self.baseline = DenseBaseline(method.network, self.device, warm_up) if compare else None
+        self.baseline = DenseBaseline(method.network, self.device) if compare else None
+        self.step_ms = 0.0
         self.warming_up = True
+        self._order = Random(0)
         self._warm_up = WarmUp(warm_up)
         self._states: list[dict[str, Any]] = []
         self._cost = Cost()
@@ -74,10 +79,17 @@ class Meter:
             batches: ``(n, 3, H, W)`` normalised frames, one batch for each size of frames. With several, the
                 method remembers each batch on its own; their order must not change.
         """
-        results, ms = timed(lambda: self._step(batches), self.device)
-        keyframe = any(bool(result.keyframe.any()) for result in results)
         self.warming_up = self._warm_up.step([tuple(batch.shape) for batch in batches])
-        self.latency.update(ms, keyframe, self.warming_up)
+        results: list[StepResult] = []
+        runs = ["method", *(self.baseline.names if self.baseline is not None else ())]
+        self._order.shuffle(runs)
+        for name in runs:
+            if name == "method":
+                results, self.step_ms = timed(lambda: self._step(batches), self.device)
+            elif self.baseline is not None:
+                self.baseline.run(name, batches, self.warming_up)
+        keyframe = any(bool(result.keyframe.any()) for result in results)
+        self.latency.update(self.step_ms, keyframe, self.warming_up)
         for result in results:
             self._cost += result.cost
             self._frames += len(result.keyframe)
@@ -98,16 +110,15 @@ class Meter:
             self._states[i] = self.method.get_state()
         return results
 
-    def compare(self, batches: Sequence[Tensor], labels: Sequence[Tensor]) -> None:
-        """Run the dense baseline on the same step, where that was asked for.
+    def compare(self, labels: Sequence[Tensor]) -> None:
+        """Compare the labels of the last step with frame-by-frame execution, where that was asked for.
 
         Args:
-            batches: As given to ``step``.
             labels: What the method answered, ``(n, H, W)`` uint8 for each batch, at any resolution.
         """
         if self.baseline is None:
             return
-        for answer, found in zip(self.baseline.step(batches), labels, strict=True):
+        for answer, found in zip(self.baseline.answers, labels, strict=True):
             dense = answer.labels((int(found.shape[1]), int(found.shape[2])))
             self.agreement.update(found, dense)
 

@@ -56,9 +56,9 @@ def process(
         method: What to run; its past is forgotten first.
         sources: What to read. They are not closed, except for what reading started.
         sinks: Where to put results. All are closed in the end, however it comes.
-        compare: Also time frame-by-frame execution of the same network, eager and compiled, in turn with
-            the method, and compare labels. The whole loop is not timed then: decoding and encoding go on in
-            the background while the baselines run.
+        compare: Also time frame-by-frame execution of the same network, eager and compiled, side by side
+            with the method, and compare labels. The whole loop is not timed then: decoding and encoding
+            go on in the background while the baselines run.
         max_frames: Stop after so many frames of each source.
         warm_up: How many steps at each size of input are not timed.
         seed: For all random generators.
@@ -116,7 +116,10 @@ class _Clock:
         try:
             yield
         finally:
-            self._parts[name] += time.perf_counter() - start
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        self._parts[name] += seconds
 
     def end_step(self, warm_up: bool) -> None:
         self._steps[warm_up] += 1
@@ -156,15 +159,15 @@ class _Run:
                     if frames is None:
                         return
                     inputs = self._inputs(frames)
-                with self.clock.part("step"):
-                    results = self.meter.step(inputs)
+                results = self.meter.step(inputs)
+                self.clock.add("step", self.meter.step_ms / 1000)
                 with self.clock.part("labels"):
                     labels = [result.prediction.labels() for result in results]
                     maps = [each.cpu().numpy() for each in labels]
                 with self.clock.part("write"):
                     self._write(frames, results, maps)
                 self.clock.end_step(self.meter.warming_up)
-                self.meter.compare(inputs, labels)
+                self.meter.compare(labels)
                 done += 1
                 yield done
 
