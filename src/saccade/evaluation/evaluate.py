@@ -34,7 +34,7 @@ def evaluate(
     method: VideoMethod,
     dataset: Dataset,
     *,
-    warm_up: int = WARM_UP_STEPS,
+    warmup: int = WARM_UP_STEPS,
     max_frames: int | None = None,
     size: tuple[int, int] | None = None,
     scale: float | None = None,
@@ -53,7 +53,7 @@ def evaluate(
     Args:
         method: What to score.
         dataset: Split of a data set whose classes are those of the network.
-        warm_up: How many steps at each size of input are scored and not timed.
+        warmup: How many steps at each size of input are scored and not timed.
         max_frames: Stop after so many frames of the whole split.
         size: ``(height, width)`` that frames are resized to for the network.
         scale: Factor on both sides of the frames for the network; give this or ``size``, not both.
@@ -87,7 +87,7 @@ def evaluate(
     total = min(total, max_frames or total)
 
     with deterministic(seed):
-        meter = Meter(method, warm_up=warm_up, compare=compare)
+        meter = Meter(method, warmup=warmup, compare=compare)
         scores = _Scores(dataset.classes)
         for done, (sample, first) in enumerate(_samples(clips, total), start=1):
             if first:

@@ -31,7 +31,7 @@ class Meter:
 
     Args:
         method: What to step.
-        warm_up: How many steps at each input shape are executed and counted, and not timed.
+        warmup: How many steps at each input shape are executed and counted, and not timed.
         compare: Also run the network frame by frame on everything, eager and compiled, timed side by side
             with the method, and compare the labels. The order of the three is drawn anew for each step:
             whatever runs first finds the caches cold.
@@ -42,7 +42,7 @@ class Meter:
         warming_up: Whether that belonged to the warm-up.
     """
 
-    def __init__(self, method: VideoMethod, *, warm_up: int = WARM_UP_STEPS, compare: bool = False) -> None:
+    def __init__(self, method: VideoMethod, *, warmup: int = WARM_UP_STEPS, compare: bool = False) -> None:
         self.method = method
         self.device, self.dtype = _place(method)
         self.latency = Latency()
@@ -51,7 +51,7 @@ class Meter:
         self.step_ms = 0.0
         self.warming_up = True
         self._order = Random(0)
-        self._warm_up = WarmUp(warm_up)
+        self._warm_up = WarmUp(warmup)
         self._states: list[dict[str, Any]] = []
         self._cost = Cost()
         self._frames = 0

@@ -42,7 +42,7 @@ def process(
     *,
     compare: bool = False,
     max_frames: int | None = None,
-    warm_up: int = WARM_UP_STEPS,
+    warmup: int = WARM_UP_STEPS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Record:
@@ -60,7 +60,7 @@ def process(
             with the method, and compare labels. The whole loop is not timed then: decoding and encoding
             go on in the background while the baselines run.
         max_frames: Stop after so many frames of each source.
-        warm_up: How many steps at each size of input are not timed.
+        warmup: How many steps at each size of input are not timed.
         seed: For all random generators.
         progress: Called after every step.
 
@@ -80,7 +80,7 @@ def process(
         raise ConfigError(f"max_frames {max_frames} leaves nothing to do; give 1 or more")
     seed_all(seed)
     method.reset()
-    run = _Run(Meter(method, warm_up=warm_up, compare=compare), sources, sinks)
+    run = _Run(Meter(method, warmup=warmup, compare=compare), sources, sinks)
     interrupted = False
     with _finishing(sinks, run.clock):
         try:
