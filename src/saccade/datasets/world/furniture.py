@@ -20,12 +20,15 @@ def furnish(site: Site, side: int) -> None:
     if rng.random() < 0.75:
         step, height, reach = rng.uniform(22, 45), rng.uniform(5, 9.5), rng.uniform(0, 2)
         for s in np.arange(site.start + rng.uniform(0, step), site.stop, step).tolist():
-            _lamp(site, side, s, height, reach)
+            if not site.at_junction(s, 2.6):
+                _lamp(site, side, s, height, reach)
     for _ in range(int(rng.poisson(length / rng.uniform(8, 40)))):
-        _sign(site, side, rng.uniform(site.start + 8, site.stop))
+        s = rng.uniform(site.start + 8, site.stop)
+        if not site.at_junction(s, 2.6):
+            _sign(site, side, s)
     if rng.random() < 0.55:
         for s in site.junctions:
-            for at, facing in ((s - site.junction_half - 2.5, -1), (s + site.junction_half + 2.5, 1)):
+            for at, facing in ((s - site.junction_half - 3, -1), (s + site.junction_half + 3, 1)):
                 _traffic_light(site, side, at, facing)
     if rng.random() < 0.2:
         _bollards(site, side)
@@ -151,8 +154,9 @@ def _bollards(site: Site, side: int) -> None:
     start = rng.uniform(5, 50)
     tint = np.array([(0.1, 0.1, 0.1), (0.6, 0.6, 0.6), (0.85, 0.85, 0.8)][rng.integers(3)])
     for s in np.arange(start, start + rng.uniform(5, 30), rng.uniform(1.5, 3)).tolist():
-        x, y = site.path.point(s, side * (site.kerb[side] + 0.35))
-        _pole(site, x, y, rng.uniform(0.85, 1.05), 0.14, tint, site.thing())
+        if not site.at_junction(s, 2.6):
+            x, y = site.path.point(s, side * (site.kerb[side] + 0.35))
+            _pole(site, x, y, rng.uniform(0.85, 1.05), 0.14, tint, site.thing())
 
 
 def _guard_rail(site: Site, side: int) -> None:
@@ -161,7 +165,7 @@ def _guard_rail(site: Site, side: int) -> None:
     start, mask = rng.uniform(2, 40), site.pick_mask("railing")
     tint = np.full(3, (0.2, 0.55, 0.7)[rng.integers(3)])
     for s in np.arange(start, start + rng.uniform(8, 50), 2.0).tolist():
-        if site.at_junction(s + 1, 1):
+        if site.at_junction(s + 1, 3.7):
             continue
         (x, y), u = site.points(s, s + 2.0, side * (site.kerb[side] + 0.3))
         site.faces.panel(

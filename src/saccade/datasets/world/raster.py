@@ -197,8 +197,8 @@ def _project(
     pixels = m[:, :, 0] * local[:, :1] + m[:, :, 1] * local[:, 1:] + m[:, :, 2]
     z = pixels[:, 2]
     if not len(rows):
-        empty = np.zeros(0)
-        return _Projected(empty, empty, [], empty, empty)
+        none = np.zeros(0, int)
+        return _Projected(none, np.zeros((0, 4), int), [], none, none)
     nearest, farthest = np.minimum.reduceat(z, starts), np.maximum.reduceat(z, starts)
     xy = pixels[:, :2] / np.maximum(z, 1e-6)[:, None]
     low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)

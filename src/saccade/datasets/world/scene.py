@@ -84,6 +84,8 @@ class Scene:
         ribbon = self._table.ribbon[: self._fixed, None]
         self._centre = np.where(ribbon, (p[:, 0] + p[:, 1]) / 2, p[:, 0] + (p[:, 1] + p[:, 2]) / 2)
         self.static_shadows = self._cast(site) if self.light.shadow > 0.05 else Outlines.of([])
+        self._reach = (site.start - 15.0, site.stop + 60.0)
+        self._edge = min(site.edge(side) for side in (-1, 1))
         self._draw_camera(rng, site)
 
     def _cast(self, site: Site) -> Outlines:
@@ -131,8 +133,12 @@ class Scene:
     def _poses(self, places: _Places, time: float) -> tuple[np.ndarray, np.ndarray]:
         """``(n, 3, 3)`` rotations and ``(n, 3)`` positions of movers."""
         t = places.table
-        s = t[:, 0] + np.where(t[:, 5] > 0, self.travelled(time), t[:, 2] * time)
-        xy = self.path.at(s, t[:, 1] + t[:, 3] * time)
+        # Who leaves the street at one end comes back at the other, out of sight; so does who crossed it.
+        s, d = t[:, 0] + t[:, 2] * time, t[:, 1] + t[:, 3] * time
+        low, high = self._reach
+        s = np.where(t[:, 2] != 0, low + (s - low) % (high - low), s) + t[:, 5] * self.travelled(time)
+        d = np.where(t[:, 3] != 0, (d + self._edge) % (2 * self._edge) - self._edge, d)
+        xy = self.path.at(s, d)
         heading = self.path.heading(s) + t[:, 4]
         cos, sin = np.cos(heading), np.sin(heading)
         turn = np.zeros((len(t), 3, 3))

@@ -80,7 +80,7 @@ class Site:
         self.hand = -1 if rng.random() < 0.6 else 1
         self.lanes = 1 if rng.random() < 0.8 else 2
         self.lane = float(rng.uniform(2.7, 3.7))
-        self.parking = {side: bool(rng.random() < 0.45) for side in (-1, 1)}
+        self.parking = {side: bool(rng.random() < 0.4) for side in (-1, 1)}
         self.kerb = {
             side: self.half + (2.1 if self.parking[side] else float(rng.uniform(0, 0.8))) for side in (-1, 1)
         }

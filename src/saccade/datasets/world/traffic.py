@@ -64,66 +64,73 @@ class Traffic:
         self._crowd()
         self._cyclists()
 
-    def _model(self, kind: str) -> Model:
-        models = fleet()[kind]
+    def _model(self, kind: str | None = None) -> Model:
+        """Any model of a kind, or of any kind, as often as it is seen in the street."""
+        models = fleet()[kind or _KINDS[int(np.searchsorted(_SHARES, self.rng.random()))]]
         return models[int(self.rng.integers(len(models)))]
 
     def _vehicle(
-        self, kind: str, s: float, d: float, turn: float, along: float = 0.0, kept: bool = False
+        self, model: Model, s: float, d: float, turn: float, along: float = 0.0, kept: bool = False
     ) -> None:
-        model, rng = self._model(kind), self.rng
+        rng = self.rng
         colour = paint(rng)
-        if kind == "van" and rng.random() < 0.6:
+        if model.kind == "van" and rng.random() < 0.6:
             colour = np.full(3, 0.93)
-        elif kind in ("bus", "tram") and rng.random() < 0.4:
+        elif model.kind in ("bus", "tram") and rng.random() < 0.4:
             colour = np.array([0.75, 0.09, 0.1])
         self.faces.append(model.copy(len(self.movers), self.site.thing(), colour))
         self.movers.append(Mover(s, d, along, 0.0, turn, kept, model.footprint))
-
-    def _kind(self) -> str:
-        return _KINDS[int(np.searchsorted(_SHARES, self.rng.random()))]
 
     def _parked(self) -> None:
         site, rng = self.site, self.rng
         for side in (-1, 1):
             if not site.parking[side]:
                 continue
-            s, full = site.start + 3, rng.uniform(0.2, 0.98)
+            s, full = site.start + 3, rng.uniform(0.1, 0.9)
             while s < site.stop:
-                if rng.random() < full and not site.at_junction(s, 6):
-                    kind = self._kind()
+                model = self._model()
+                length = model.footprint[1]
+                if rng.random() < full and length < 6 and not site.at_junction(s + length / 2, 6):
                     facing = 0.0 if side == site.hand or rng.random() < 0.25 else np.pi
                     d = side * (site.kerb[side] - 1.05 + rng.normal(0, 0.06))
-                    turn = facing + rng.normal(0, 0.015)
-                    self._vehicle("estate" if kind in ("bus", "lorry", "tram") else kind, s, d, turn)
-                s += rng.uniform(5.2, 7.0)
+                    self._vehicle(model, s + length / 2, d, facing + rng.normal(0, 0.015))
+                    s += length
+                s += rng.uniform(0.6, 3.0)
 
     def _lane(self, lane: int, busy: float) -> None:
         """Vehicles of one lane of each direction; those of a lane share a speed, so nobody collides."""
         site, rng = self.site, self.rng
         d = site.hand * (lane + 0.5) * site.lane
         own = self.driving and lane == site.lanes - 1
-        speed = 0.0 if own else rng.uniform(0, 11)
         if not own or rng.random() < 0.7:
-            s = rng.uniform(5.5, 45) if own else rng.uniform(-20, 30)
-            while s < site.stop:
-                if rng.random() < 0.25 + 0.7 * busy and (s > 9 or not own):
-                    self._vehicle(self._kind(), s, d + rng.normal(0, 0.15), 0.0, speed, own)
-                s += rng.uniform(9, 30)
-        s, speed = rng.uniform(4, 40), rng.uniform(4, 12) if rng.random() < 0.8 else 0.0
-        while s < site.stop + 40:
-            if rng.random() < 0.2 + 0.7 * busy:
-                self._vehicle(self._kind(), s, -d + rng.normal(0, 0.15), np.pi, -speed)
-            s += rng.uniform(9, 34)
+            speed = 0.0 if own else rng.uniform(0, 11)
+            self._queue(
+                rng.uniform(5, 40) if own else rng.uniform(-20, 30), site.stop, d, 0.0, speed, own, busy
+            )
+        speed = rng.uniform(4, 12) if rng.random() < 0.8 else 0.0
+        self._queue(rng.uniform(2, 40), site.stop + 30, -d, np.pi, -speed, False, busy)
+
+    def _queue(
+        self, s: float, stop: float, d: float, turn: float, along: float, kept: bool, busy: float
+    ) -> None:
+        """Vehicles one behind the other, beginning at ``s``."""
+        rng = self.rng
+        while s < stop:
+            if rng.random() < 0.2 + 0.6 * busy:
+                model = self._model()
+                length = model.footprint[1]
+                self._vehicle(model, s + length / 2, d + rng.normal(0, 0.15), turn, along, kept)
+                s += length
+            s += rng.uniform(4, 26)
 
     def _waiting(self) -> None:
         """Vehicles that wait in side streets."""
         site, rng = self.site, self.rng
         for s in site.junctions:
             if rng.random() < 0.5:
-                side = int(rng.choice([-1, 1]))
-                d = side * (site.kerb[side] + rng.uniform(3, 14))
-                self._vehicle(self._kind(), s + rng.uniform(-2, 2), d, -side * np.pi / 2)
+                side, model = int(rng.choice([-1, 1])), self._model()
+                d = side * (site.kerb[side] + model.footprint[1] / 2 + rng.uniform(0.5, 12))
+                self._vehicle(model, s + rng.uniform(-2, 2), d, -side * np.pi / 2)
 
     def _walk(self, speed: float, place: Mover, rider: bool = False) -> None:
         self.people.add(self.rng, self.site.thing(), speed, rider)
@@ -150,7 +157,7 @@ class Traffic:
 
     def _cyclists(self) -> None:
         site, rng = self.site, self.rng
-        for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.45, 0.25, 0.18, 0.12]))):
+        for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.32, 0.3, 0.23, 0.15]))):
             side = int(rng.choice([-1, 1]))
             d = side * (site.half - rng.uniform(0.4, 1.2))
             speed, turn = rng.uniform(3, 6.5), 0.0 if side == site.hand else np.pi

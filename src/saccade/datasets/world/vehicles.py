@@ -61,11 +61,13 @@ class Model:
     """One vehicle of the fleet.
 
     Attributes:
+        kind: A key of ``fleet``.
         faces: In the vehicle's own coordinates, unpainted.
         painted: ``(F,)`` bool, faces that take the vehicle's colour.
         footprint: Its size.
     """
 
+    kind: str
     faces: FaceTable
     painted: np.ndarray
     footprint: Footprint
@@ -88,18 +90,18 @@ def paint(rng: np.random.Generator) -> np.ndarray:
 def fleet() -> dict[str, tuple[Model, ...]]:
     """All models by kind (drawn on first use; the same for every seed)."""
     rng = np.random.default_rng(4711)
-    models = {kind: tuple(_model(rng, _car, body) for _ in range(12)) for kind, body in _BODIES.items()}
+    models = {kind: tuple(_model(rng, kind, _car, body) for _ in range(12)) for kind, body in _BODIES.items()}
     for kind, draw, count in (("bus", _bus, 8), ("tram", _tram, 4), ("lorry", _lorry, 8),
                               ("bicycle", _bicycle, 6), ("motorcycle", _motorcycle, 6)):  # fmt: skip
-        models[kind] = tuple(_model(rng, draw) for _ in range(count))
+        models[kind] = tuple(_model(rng, kind, draw) for _ in range(count))
     return models
 
 
-def _model(rng: np.random.Generator, draw: Any, *shape: _Body) -> Model:
+def _model(rng: np.random.Generator, kind: str, draw: Any, *shape: _Body) -> Model:
     builder = FaceBuilder()
     footprint = draw(builder, rng, *shape)
     faces, groups = builder.build(), atlas().groups
-    return Model(faces, np.isin(faces.texture, groups["paint"] + groups["bus"]), footprint)
+    return Model(kind, faces, np.isin(faces.texture, groups["paint"] + groups["bus"]), footprint)
 
 
 def _mirrored(outline: np.ndarray) -> np.ndarray:
