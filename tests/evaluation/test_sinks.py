@@ -98,3 +98,16 @@ def test_names_of_streams():
 def test_examples_in_the_documentation():
     assert doctest.testmod(sinks).attempted > 0
     assert doctest.testmod(sinks).failed == 0
+
+
+def test_a_video_never_overwrites_a_source(tmp_path):
+    source, other = halves(2, str(tmp_path / "a.mp4")), halves(2, str(tmp_path / "out-a.mp4"))
+    for path in ("a.mp4", "out-a.mp4"):
+        (tmp_path / path).write_text("precious")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    for output in ("a.mp4", "link.mp4"):
+        with pytest.raises(OutputError, match="is one of the sources"):
+            OverlaySink(tmp_path / output, [source], CLASSES)
+    with pytest.raises(OutputError, match=r"out-a\.mp4: it is one of the sources"):
+        OverlaySink(tmp_path / "out.mp4", [source, other], CLASSES)
+    assert (tmp_path / "a.mp4").read_text() == (tmp_path / "out-a.mp4").read_text() == "precious"

@@ -3,7 +3,7 @@ import resource
 import pytest
 
 from saccade.errors import OutputError
-from saccade.video.atomic import make_folder, write_atomic
+from saccade.video.atomic import check_file, make_folder, write_atomic
 
 
 def names_in(folder):
@@ -65,3 +65,21 @@ def test_folder_where_a_file_should_be(tmp_path):
 def test_checking_a_folder_leaves_nothing_in_it(tmp_path):
     make_folder(tmp_path / "a" / "b")
     assert names_in(tmp_path / "a" / "b") == []
+
+
+def test_file_that_can_be_written_is_not_created_by_asking(tmp_path):
+    check_file(tmp_path / "new" / "a.json")
+    assert names_in(tmp_path) == ["new"]
+    assert names_in(tmp_path / "new") == []
+
+
+@pytest.mark.parametrize("place", ["file/a.json", "/proc/a.json", "/proc/nothing/a.json"])
+def test_file_that_cannot_be_written_is_known_before_the_work(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*a\.json: .*another"):
+        check_file(tmp_path / place)
+
+
+def test_folder_cannot_be_a_file(tmp_path):
+    with pytest.raises(OutputError, match="it is a folder"):
+        check_file(tmp_path)

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from saccade.classes import IGNORE, ClassSet
+from saccade.errors import OutputError
 from saccade.methods.base import StepResult
 from saccade.video.frame import Frame
 from saccade.video.label_writer import LabelWriter
@@ -52,7 +53,7 @@ class OverlaySink:
         block_size: Side of the method's blocks in pixels; see ``draw_overlay``.
 
     Raises:
-        OutputError: A video cannot be created there.
+        OutputError: A video cannot be created there, or would overwrite one of the sources.
     """
 
     def __init__(
@@ -141,7 +142,14 @@ def stream_names(sources: Sequence[str]) -> list[str]:
 
 
 def _videos(path: Path, sources: Sequence[Source]) -> list[Path]:
-    if len(sources) == 1:
-        return [path]
     names = stream_names([source.name for source in sources])
-    return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]
+    several = len(sources) > 1
+    paths = [path.with_name(f"{path.stem}-{name}{path.suffix}") if several else path for name in names]
+    for target in paths:
+        if any(_same_file(target, Path(source.name)) for source in sources):
+            raise OutputError(f"cannot write {target}: it is one of the sources; give another name")
+    return paths
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)

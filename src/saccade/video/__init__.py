@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saccade.video.atomic import write_atomic
+    from saccade.video.atomic import check_file, write_atomic
     from saccade.video.frame import Frame
     from saccade.video.label_writer import LabelWriter
     from saccade.video.opening import open_video, register_scheme
@@ -26,6 +26,7 @@ _HOMES = {
     "Source": "source",
     "Streams": "streams",
     "VideoWriter": "video_writer",
+    "check_file": "atomic",
     "colour_labels": "palette",
     "draw_overlay": "overlay",
     "open_video": "opening",
@@ -42,6 +43,7 @@ __all__ = [
     "Source",
     "Streams",
     "VideoWriter",
+    "check_file",
     "colour_labels",
     "draw_overlay",
     "open_video",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 from pathlib import Path
 
@@ -42,13 +43,31 @@ def make_folder(folder: Path) -> None:
     Raises:
         OutputError: It cannot be created or written to.
     """
-    probe = folder / f".{secrets.token_hex(4)}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        _probe(folder)
     except OSError as error:
         raise output_error(folder, error) from error
+
+
+def check_file(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it is to hold; create its folder.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _probe(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _probe(folder: Path) -> None:
+    probe = folder / f".{secrets.token_hex(4)}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    probe.touch()
+    probe.unlink()
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
