@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from saccade.classes import CLASS_SETS, ClassSet
-from saccade.errors import OutputError, WeightsError
+from saccade.errors import WeightsError
 from saccade.networks.checkpoint import Checkpoint, read_checkpoint, read_metadata
 from saccade.networks.fitting import check_finite
 from saccade.networks.published import recognise
 from saccade.networks.registry import network_info
+from saccade.video.atomic import write_atomic
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """Folder of the weights that come with the package, one model card beside each file."""
@@ -104,17 +103,7 @@ def save_weights(
         check_finite(tensors, "the network in float16 (save it with half=False)")
     description = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (metadata or {}).items()}
     description |= _description(network)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, description)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(
-            f"cannot write weights to {path}: {error}; choose another file or make room"
-        ) from error
+    write_atomic(path, save(tensors, description))
 
 
 def _description(network: nn.Module) -> dict[str, str]:
