@@ -21,11 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from saccade.cli.app import run_command
     from saccade.cli.exits import exit_code_of
+    from saccade.cli.notes import notes_in_one_line
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
-        run_command([word for word in words if word != "--debug"])
+        with notes_in_one_line(debug):
+            run_command([word for word in words if word != "--debug"])
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         return exit_code_of(error, debug)

@@ -19,7 +19,8 @@ from saccade.errors import ConfigError
 from saccade.methods.registry import list_methods, registered_method
 
 if TYPE_CHECKING:
-    from torch import nn
+    from saccade.methods.base import VideoMethod
+    from saccade.methods.placement import Placement
 
 OPTIONS = Group("Network, method and machine", sort_key=20)
 SETTINGS = Group("Settings of the method", sort_key=30)
@@ -59,6 +60,26 @@ def read_whole(_: type, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a whole number.") from None
+
+
+def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` words as a dictionary; values are read as YAML, so 3 is a number and [1, 2] a list.
+
+    Raises:
+        ConfigError: A word is not of this form.
+    """
+    import yaml
+
+    values = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not key.strip():
+            raise ConfigError(f"{flag} {pair} is not KEY=VALUE; write for example {flag} clips=2")
+    return values
 
 
 def settings_class(configs: Configs) -> type[Any]:
@@ -204,18 +225,25 @@ class MethodOptions:
         """
         return choose_config(self.method, vars(self.settings), CONFIGS)
 
-    def open_network(self) -> nn.Module:
-        """Load the network with its weights; initial values depend on the seed alone.
+    def open_method(self, config: Any, size: tuple[int, int] | None = None) -> tuple[VideoMethod, Placement]:
+        """Load the network, put it where it runs, and wrap it.
+
+        Args:
+            config: As ``config`` gives it.
+            size: ``(H, W)`` of the frames to come, where it is known.
 
         Raises:
-            NetworkError, WeightsError, ConfigError: As ``saccade.load_network``.
+            NetworkError, WeightsError, ConfigError: As ``load_network`` and ``choose_placement``.
         """
         import torch
 
+        from saccade.methods import choose_placement, wrap
         from saccade.networks import load_network
 
-        torch.manual_seed(self.seed)
-        return load_network(self.network, weights=self.weights or "default")
+        torch.manual_seed(self.seed)  # networks without weights draw theirs from it
+        network = load_network(self.network, weights=self.weights or "default")
+        placement = choose_placement(network, self.device, self.precision, size)
+        return wrap(placement.apply(network), config), placement
 
 
 DEFAULTS = MethodOptions()

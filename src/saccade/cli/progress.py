@@ -10,28 +10,29 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.status import Status
 
 
 class StepProgress:
-    """A bar for work that reports how many of how many steps are done.
+    """First a line that says what is being prepared, then a bar for the work.
 
-    Use it as a context manager; the bar is taken away when the work ends.
+    Use it as a context manager; line and bar are taken away in the end.
 
     Args:
-        doing: What to call the work until it says so itself.
+        preparing: What goes on until the first report.
         unit: What one step is, to say how many there are per second.
     """
 
-    def __init__(self, doing: str = "", unit: str = "steps") -> None:
+    def __init__(self, preparing: str, unit: str) -> None:
         console = Console(stderr=True)
+        self._visible = console.is_terminal
+        self._unit = unit
+        self._status = Status(preparing, console=console)
         self._bar = Progress(
-            SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
@@ -42,28 +43,27 @@ class StepProgress:
             console=console,
             transient=True,
             expand=True,
-            disable=not console.is_terminal,
         )
-        self._unit = unit
-        self._task: TaskID | None = None
-        self._doing = doing
 
     def report(self, doing: str, done: int, total: int | None) -> None:
         """Show that ``done`` of ``total`` steps are done; None where nobody knows how many there will be."""
-        if self._task is None:
-            self._task = self._bar.add_task(doing, total=total, rate="")
-        task = self._bar.tasks[self._task]
-        speed = task.speed
-        rate = f"{speed:.1f} {self._unit}/s" if speed else ""
-        self._bar.update(self._task, description=doing, completed=done, total=total, rate=rate)
+        if not self._visible:
+            return
+        if not self._bar.tasks:
+            self._status.stop()
+            self._bar.add_task(doing, total=total, rate="")
+            self._bar.start()
+        task = self._bar.tasks[0]
+        rate = f"{task.speed:.1f} {self._unit}/s" if task.speed else ""
+        self._bar.update(task.id, description=doing, completed=done, total=total, rate=rate)
 
     def __enter__(self) -> Self:
-        self._bar.start()
-        if self._doing:
-            self.report(self._doing, 0, None)
+        if self._visible:
+            self._status.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._status.stop()
         self._bar.stop()

@@ -35,7 +35,7 @@ def command(
 
     config = load_recipe(recipe, changes)
     try:
-        with StepProgress() as progress:
+        with StepProgress("loading the data", "steps") as progress:
             weights = train(config, resume=resume, report=progress.report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

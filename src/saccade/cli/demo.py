@@ -1,0 +1,82 @@
+"""``saccade demo``: the main job on the built-in street, with a table and a video to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from saccade.cli.options import DEFAULTS, read_whole
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from saccade.datasets.clip import Sample
+    from saccade.methods.base import StepResult
+
+SEED = 0
+SIZE = (360, 640)
+"""``(height, width)`` of the street: a network step of a quarter of a second on two processor cores."""
+
+FRAMES = 100
+FPS = 25.0
+
+
+def command(
+    *,
+    output: Annotated[
+        Path, Parameter(["--output", "-o"], metavar="DIR", help="Folder for demo.mp4 and demo.json.")
+    ] = Path("out"),
+    frames: Annotated[int, Parameter(converter=read_whole, help="Length of the video.")] = FRAMES,
+) -> None:
+    """Segment the built-in street frame by frame, and score the result against its exact labels."""
+    from saccade.cli.progress import StepProgress
+    from saccade.cli.summary import print_evaluation
+
+    config = DEFAULTS.config()
+    video, figures = output / "demo.mp4", output / "demo.json"
+    with StepProgress("loading the network", "frames") as progress:
+        import numpy as np
+
+        from saccade.datasets import open_dataset
+        from saccade.evaluation.evaluate import evaluate
+        from saccade.evaluation.record import save_rows
+        from saccade.networks import network_info
+        from saccade.video import VideoWriter, check_file, draw_overlay
+
+        check_file(figures)
+        method, placement = DEFAULTS.open_method(config, SIZE)
+        info = network_info(method.network)
+        classes = {} if info.class_set is None else {"classes": info.class_set.name}
+        world = open_dataset(
+            "world",
+            split="val",
+            seed=SEED,
+            clips=1,
+            frames=frames,
+            size=SIZE,
+            fps=FPS,
+            mode="driving",
+            **classes,
+        )
+        with VideoWriter(video, FPS, (SIZE[0], 2 * SIZE[1])) as writer:
+
+            def draw(sample: Sample, result: StepResult, labels: ndarray) -> None:
+                image = sample.frame.image
+                writer.write(np.hstack([image, draw_overlay(image, labels, world.classes)]))
+
+            record = evaluate(
+                method,
+                world,
+                observers=[draw],
+                seed=DEFAULTS.seed,
+                progress=lambda done, total: progress.report("segmenting", done, total),
+            )
+    record.extra |= {"weights": info.weights, "placement": placement.reason}
+    print_evaluation(record.to_dict())
+    save_rows([record], figures)
+    print(f"wrote {video}: the street, and beside it what the network sees in it")
+    print(f"wrote {figures}: these figures and more")
+    print()
+    print("Now your own:  saccade run street.mp4 -o segmented.mp4     (saccade run --help)")

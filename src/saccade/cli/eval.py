@@ -1,0 +1,80 @@
+"""``saccade eval``: score a network on labelled video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from saccade.cli.options import DEFAULTS, MethodOptions, parse_pairs, read_whole
+
+
+def command(
+    dataset: Annotated[str, Parameter(help="Name from `saccade list datasets`.")],
+    /,
+    *,
+    root: Annotated[
+        Path | None,
+        Parameter(metavar="DIR", show_default="none", help="Folder of the data set; the world needs none."),
+    ] = None,
+    split: Annotated[str, Parameter(metavar="NAME", help="Split to score.")] = "val",
+    json: Annotated[
+        Path | None,
+        Parameter(metavar="FILE.json", show_default="none", help="File for everything that is printed."),
+    ] = None,
+    data: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar="KEY=VALUE",
+            negative="",
+            show_default="none",
+            consume_multiple=True,
+            help="Options of the data set: --data clips=2 classes=cityscapes for the world.",
+        ),
+    ] = (),
+    max_frames: Annotated[
+        int | None,
+        Parameter(converter=read_whole, show_default="all", help="Stop after so many frames of the split."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default="no",
+            help="Also time the network frame by frame, as it is and compiled, and count equal pixels.",
+        ),
+    ] = False,
+    options: MethodOptions = DEFAULTS,
+) -> None:
+    """Score every labelled frame, and say what it took."""
+    config = options.config()
+
+    from saccade.cli.progress import StepProgress
+    from saccade.cli.summary import print_evaluation
+
+    with StepProgress("loading the network", "frames") as progress:
+        from saccade.datasets import open_dataset
+        from saccade.evaluation.evaluate import evaluate
+        from saccade.networks import network_info
+        from saccade.video import check_file
+
+        opened = open_dataset(dataset, root, split, **parse_pairs("--data", data))
+        if json is not None:
+            check_file(json)
+        method, placement = options.open_method(config, options.size)
+        record = evaluate(
+            method,
+            opened,
+            size=options.size,
+            scale=options.scale,
+            max_frames=max_frames,
+            compare=compare,
+            seed=options.seed,
+            progress=lambda done, total: progress.report("scoring", done, total),
+        )
+    record.extra |= {"weights": network_info(method.network).weights, "placement": placement.reason}
+    print_evaluation(record.to_dict())
+    if json is not None:
+        record.save(json)
+        print(f"wrote {json}")

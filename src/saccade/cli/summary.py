@@ -1,0 +1,114 @@
+"""What a person wants to know of a record: what ran, where, how fast, at what cost, how well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from saccade.cli.notes import say
+from saccade.cli.tables import print_facts, print_rows
+
+Values = Mapping[str, Any]
+"""A record as it stands in its JSON: nothing is printed that is not there."""
+
+
+def print_run(record: Values) -> None:
+    """The table of ``saccade run``."""
+    sources = record["sources"]
+    print_facts(", ".join(sources), _what(record) | _speed(record))
+    _say_notes(record)
+
+
+def print_evaluation(record: Values) -> None:
+    """The tables of ``saccade eval``."""
+    title = f"{record['dataset']}, split {record['split']}"
+    print_facts(title, _what(record) | _accuracy(record) | _speed(record))
+    print_rows(
+        "IoU per class",
+        ("class", "IoU"),
+        [(name, "-" if iou is None else f"{iou:.4f}") for name, iou in record["iou_per_class"].items()],
+        numbers=("IoU",),
+    )
+    _say_notes(record)
+
+
+def _say_notes(record: Values) -> None:
+    for note in record["warnings"]:
+        say(note)
+
+
+def _what(record: Values) -> dict[str, str]:
+    words = {True: "yes", False: "no", None: "none"}
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {words[value] if value is None or isinstance(value, bool) else value}"
+        for name, value in record["config"].items()
+    )
+    size = f"{record['height']}x{record['width']}" if record["height"] else "several sizes"
+    frames = f"{record['frames']} of {size} (height x width)"
+    if record["streams"] > 1:
+        frames += f", {record['streams']} streams side by side"
+    if record.get("dropped"):
+        frames += f"; {record['dropped']} more came too fast and were dropped"
+    return {
+        "network": record["network"] + (f", weights {record['weights']}" if record["weights"] else ""),
+        "method": f"{record['method']} ({settings})" if settings else record["method"],
+        "runs on": record["placement"],
+        "frames": frames,
+    }
+
+
+def _speed(record: Values) -> dict[str, str]:
+    latency, gmacs = record["latency_ms"], record["gmacs"]
+    facts: dict[str, str] = {}
+    if latency["mean"] is not None:
+        facts["speed"] = f"{_number(record['fps'])} frames/s" + " per stream" * (record["streams"] > 1)
+        if record["fps_with_io"]:
+            facts["speed"] += f"; {_number(record['fps_with_io'])} with reading, drawing and writing"
+        facts["latency"] = (
+            f"{_number(latency['mean'])} ms mean, {_number(latency['p50'])} median, "
+            f"{_number(latency['p95'])} at 95 %, {_number(latency['max'])} longest"
+        )
+    if record.get("loop_ms") and record["fps_with_io"]:
+        whole = sum(record["loop_ms"].values())
+        facts["time goes to"] = ", ".join(
+            f"{part} {100 * ms / whole:.0f} %" for part, ms in record["loop_ms"].items()
+        )
+    if gmacs["mean"] is not None:
+        facts["cost"] = f"{_number(gmacs['mean'])} GMACs per frame"
+        if gmacs["dense"] != gmacs["mean"]:
+            facts["cost"] += f"; {_number(gmacs['dense'])} frame by frame"
+    if record["executed_fraction"] is not None:
+        facts["blocks"] = f"{_share(record['executed_fraction'])} computed"
+    if record["dense_eager_ms"] is not None:
+        facts["frame by frame"] = (
+            f"{_number(record['dense_eager_ms'])} ms eager, {_number(record['dense_best_ms'])} ms at best; "
+            f"this is {record['speedup_vs_dense_eager']:.2f} and {record['speedup_vs_dense_best']:.2f} "
+            "times as fast"
+        )
+        facts["equal pixels"] = _share(record["agreement_with_dense"])
+    return facts
+
+
+def _accuracy(record: Values) -> dict[str, str]:
+    facts = {
+        "mIoU": f"{record['miou']:.4f} over {record['labelled_frames']} labelled frames",
+        "pixel accuracy": f"{record['pixel_accuracy']:.4f}",
+    }
+    if len(record["miou_by_distance"]) > 1:
+        facts["lowest mIoU"] = f"{record['miou_min']:.4f} at the worst distance from a keyframe"
+    if record["temporal_consistency"] is not None:
+        flow = {"exact": "along the exact flow", "dis": "along DIS flow"}.get(record["temporal_flow"], "")
+        facts["consistency"] = (
+            f"{record['temporal_consistency']:.4f} {flow}, {record['temporal_pairs']} pairs of frames; "
+            f"{_share(record['temporal_pixels'])} of the pixels keep their class"
+        )
+    return facts
+
+
+def _number(value: float) -> str:
+    """Three digits that count, without exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
