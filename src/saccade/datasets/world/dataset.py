@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class WorldClip:
     size: tuple[int, int]
     classes: ClassSet
     mode: str
-    flow: bool = field(default=True)
+    flow: bool = True
 
     def __len__(self) -> int:
         return self.frames

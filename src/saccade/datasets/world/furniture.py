@@ -117,7 +117,7 @@ def _sign(site: Site, side: int, s: float) -> None:
     if kind in ("board", "two"):
         plates.append(("board_sign", QUAD, rng.uniform(0.4, 1.7), rng.uniform(0.3, 0.9)))
     for group, outline, w, h in plates:
-        corner = np.array([x, y, top]) - right * w / 2 + out * 0.06
+        corner = np.array([x, y, top]) - right * w / 2 + out * 0.1
         site.faces.panel(corner, right * w, (0, 0, h), site.pick(group), SIGN, outline=outline, thing=thing)
         mirrored = (outline * [-1, 1] + [1, 0])[::-1]
         site.faces.panel(

@@ -27,7 +27,6 @@ def lay(site: Site) -> None:
             )
         stone = site.pave_tint * site.rng.uniform(0.9, 1.2)
         add(path.strip(lo, hi, side * kerb, side * (kerb + 0.16)), kerbstone, 0.9, stone, SIDEWALK)
-        gutter = path.strip(lo, hi, side * (kerb - 0.12), side * kerb)
     add(path.strip(lo, hi, -site.kerb[-1], site.kerb[1]), asphalt, 16.0, site.road_tint, ROAD)
     for side in (-1, 1):  # the gutter is darker than the road
         gutter = path.strip(lo, hi, side * (site.kerb[side] - 0.12), side * site.kerb[side])
@@ -128,10 +127,14 @@ class _Paint:
         for side in (-1, 1):
             edge = str(rng.choice(["double", "yellow", "white", "none"], p=[0.25, 0.13, 0.17, 0.45]))
             offsets = {"double": (0.28, 0.5), "yellow": (0.3,), "white": (0.3,), "none": ()}[edge]
+            colour = self.white if edge == "white" else self.yellow
+            reach = site.junction_half + 2.5
+            ends = [site.start, *(e for s in site.junctions for e in (s - reach, s + reach)), site.stop]
             for off in offsets:
                 d = side * (site.kerb[side] - off)
-                colour = self.white if edge == "white" else self.yellow
-                self._stripe(site.start, site.stop, d - 0.05, d + 0.05, colour)
+                for s0, s1 in zip(ends[::2], ends[1::2], strict=True):
+                    if s1 > s0:
+                        self._stripe(s0, s1, d - 0.05, d + 0.05, colour)
 
     def _crossings(self) -> None:
         site, rng = self.site, self.site.rng

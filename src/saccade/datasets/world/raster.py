@@ -206,7 +206,7 @@ def _project(
     inside = (low[:, 0] < w) & (high[:, 0] > -1) & (low[:, 1] < h) & (high[:, 1] > -1)
     width, height = (high - low).T
     longest = np.maximum(width, height)
-    large = (longest > 5) | ((longest > 1.2) & (width * height > 1.5))
+    large = (longest > 6) | ((longest > 1.2) & (width * height > 3))
     keep = (farthest > NEAR) & (crossing | (inside & large))
     box = np.concatenate([np.clip(low, 0, (w, h)), np.clip(high + 2, 0, (w, h))], 1).astype(int)
     fixed = np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
@@ -227,12 +227,15 @@ def _project(
     chosen = chosen[np.argsort(-top[chosen], kind="stable")]
     spans = zip(chosen.tolist(), starts[chosen].tolist(), (starts + count)[chosen].tolist(), strict=True)
     outlines = [polygons[k] if k in polygons else fixed[i:j] for k, i, j in spans]
-    level = ~crossing & (farthest < 1.004 * nearest)
+    level = ~crossing & (farthest < 1.0025 * nearest)
     return _Projected(rows[chosen], box[chosen], outlines, top[chosen], level[chosen])
 
 
 _SMALL = 17
 """Polygons that fit into so many pixels are first tested against a coarse map of what is in front."""
+
+_SOLID = 6
+"""Up to so many pixels, masked faces are drawn as if they had no holes."""
 
 
 def _stand(
@@ -270,7 +273,7 @@ def _stand(
         area = np.zeros(behind.shape, np.uint8)
         cv2.fillPoly(area, [drawn.polygon[k]], 1, 8, _SHIFT)
         shown &= area.view(bool)
-        if masks[k] >= 0 and shown.any():
+        if masks[k] >= 0 and (y1 - y0 > _SOLID or x1 - x0 > _SOLID) and shown.any():
             alpha, hull = pages.masks[masks[k]]
             lay = _laid(to_pixel[first + row], table.tiles[row], x0, y0)
             solid = _sample(alpha, lay, x1 - x0, y1 - y0)
