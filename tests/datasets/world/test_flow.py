@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from saccade.classes import CITYSCAPES
 from saccade.datasets.world.camera import Camera
 from saccade.datasets.world.faces import FaceBuilder
 from saccade.datasets.world.film import Film
@@ -113,3 +114,26 @@ def test_a_camera_that_stands_sees_only_movers_move() -> None:
     assert fixed.mean() > 0.5
     changed = (film.view(3).seen.face != film.view(2).seen.face) & fixed
     assert occluded[fixed].sum() <= changed.sum()
+
+
+def test_flow_follows_the_limbs_of_walking_people() -> None:
+    people = (CITYSCAPES.names.index("person"), CITYSCAPES.names.index("rider"))
+    films = (Film((seed, 8), 3, 12.0, (180, 240), "static") for seed in range(40))
+    film = next(f for f in films if np.isin(f.view(2).label, people).sum() > 400)
+    before, now = film.view(1), film.view(2)
+    flow, occluded = now.flow_from(before)
+    y, x = np.nonzero(np.isin(now.label, people) & ~occluded)
+    there = np.rint(np.stack([x, y], 1) + flow[y, x]).astype(int)
+    assert len(x) > 200
+    assert np.abs(flow[y, x]).max() > 0.5  # somebody does walk
+    assert np.isin(before.label[there[:, 1], there[:, 0]], people).mean() > 0.98
+    # The same part of the same person: faces keep their number in the scene.
+    then, here = (v.seen.face for v in (before, now))
+    thing_then = np.concatenate([np.zeros(ground_rows(before), int), before.table.thing])
+    thing_now = np.concatenate([np.zeros(ground_rows(now), int), now.table.thing])
+    assert (thing_then[then[there[:, 1], there[:, 0]]] == thing_now[here[y, x]]).mean() > 0.97
+
+
+def ground_rows(view: View) -> int:
+    """Rows of a view's faces that come before those of its table."""
+    return len(view.scene.ground.label) + 2

@@ -36,10 +36,9 @@ def test_vehicles_of_a_lane_keep_their_distance(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_people_stand_on_the_ground_and_are_of_human_size(seed: int) -> None:
-    traffic = Traffic(site(seed), driving=True)
+    streets = (Traffic(site(100 * seed + k), driving=True) for k in range(20))
+    traffic = next(t for t in streets if t.walkers)
     n = len(traffic.walkers)
-    if not n:
-        pytest.skip("nobody is out in this street")
     turn, shift = np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 3))
     for time in (0.0, 0.4, 0.9):
         points = traffic.people.points(time, turn, shift, np.array([3.0, -9.0, 1.5]))

@@ -12,7 +12,7 @@ from saccade.datasets.world.site import Site
 from saccade.datasets.world.vehicles import Model, fleet, paint
 
 _KINDS = ("hatchback", "saloon", "estate", "suv", "van", "small van", "bus", "lorry", "tram")
-_SHARES = np.cumsum((0.34, 0.16, 0.12, 0.12, 0.09, 0.07, 0.05, 0.04, 0.01))
+_SHARES = np.cumsum((0.34, 0.16, 0.12, 0.12, 0.08, 0.07, 0.03, 0.07, 0.01))
 _WALKER = (0.45, 0.4, 1.7)
 
 
