@@ -86,7 +86,11 @@ class _Lot:
         self.corner = left
         self.width = math.dist(left, right)
         self.along = ((right[0] - left[0]) / self.width, (right[1] - left[1]) / self.width)
-        self.face = {"label": BUILDING, "thing": site.thing(), "seed": int(rng.integers(1 << 20))}
+        self.face: dict[str, Any] = {
+            "label": BUILDING,
+            "thing": site.thing(),
+            "seed": int(rng.integers(1 << 20)),
+        }
 
     def turn(self, x: float, y: float, z: float) -> Tint:
         """A direction of the lot in the world."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def boundary(site: Site, side: int, d: float) -> None:
         if site.at_junction(s + 1.5, 2) or rng.random() < gap:
             continue
         (x, y), u = site.points(s, s + 3.0, side * d)
-        face = {"thing": thing, "sided": False}
+        face: dict[str, Any] = {"thing": thing, "sided": False}
         site.faces.panel((x, y, 0), u, (0, 0, height), texture, label, mask=mask, tint=tint, **face)
         if kind == "wall":
             x1, y1 = site.path.point(s, side * (d + 0.25))
@@ -140,7 +141,7 @@ def _traffic_light(site: Site, side: int, s: float, facing: int) -> None:
     z, w, tall, deep = rng.uniform(2.1, 2.6), 0.42, 1.05, out * 0.22
     front, back = groups[int(rng.integers(3))], groups[3]
     corner = np.array([x, y, z]) - right * w / 2 + out * 0.12
-    face = {"label": LIGHT, "thing": thing}
+    face: dict[str, Any] = {"label": LIGHT, "thing": thing}
     up = (0, 0, tall)
     site.faces.panel(corner, right * w, up, front, glow=0.6, **face)
     site.faces.panel(corner + right * w - deep, -right * w, up, back, **face)

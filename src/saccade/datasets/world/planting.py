@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from saccade.datasets.world.site import ID, Caster, Site
@@ -31,7 +33,7 @@ def tree(site: Site, s: float, d: float, height: float, kind: str, tint: np.ndar
     """
     rng = site.rng
     x, y = site.path.point(s, d)
-    face = {"label": VEGETATION, "thing": site.thing(), "seed": int(rng.integers(999))}
+    face: dict[str, Any] = {"label": VEGETATION, "thing": site.thing(), "seed": int(rng.integers(999))}
     brown = rng.uniform(0.3, 0.75) * np.array([1, 0.9, 0.78])
     trunk, bark, leaf = height * rng.uniform(0.022, 0.042), site.pick("bark"), site.pick("foliage")
     add = site.faces.ribbon
@@ -133,7 +135,7 @@ def horizon(site: Site) -> None:
             a = (k + rng.uniform(-0.4, 0.4)) * 2 * np.pi / count
             x, y = middle[0] + ring * np.sin(a), middle[1] + ring * np.cos(a)
             w, h = ring * rng.uniform(0.2, 0.36), tall * rng.uniform(0.5, 1.3)
-            face = {"thing": site.thing(), "seed": int(rng.integers(999))}
+            face: dict[str, Any] = {"thing": site.thing(), "seed": int(rng.integers(999))}
             if rng.random() < 0.72:
                 site.faces.ribbon((x, y, -1), (x, y, h), w, site.pick("foliage"), VEGETATION,
                                   tiles=(max(1, w // 5), max(1, h // 5)), mask=site.pick_mask("hedge"),

@@ -170,7 +170,7 @@ class _Projected:
     Attributes:
         row: ``(P,)`` face of each polygon.
         box: ``(P, 4)`` x0, y0, x1, y1 of the window it covers.
-        polygon: Fixed-point corners relative to the window.
+        polygon: Fixed-point corners.
         top: ``(P,)`` largest 1/depth.
         level: ``(P,)`` True where 1/depth hardly changes across the polygon.
     """
@@ -210,7 +210,6 @@ def _project(
     keep = (farthest > NEAR) & (crossing | (inside & large))
     box = np.concatenate([np.clip(low, 0, (w, h)), np.clip(high + 2, 0, (w, h))], 1).astype(int)
     fixed = np.clip(np.rint(xy * (1 << _SHIFT)), -_LIMIT, _LIMIT).astype(np.int32)
-    fixed -= np.repeat(box[:, :2] << _SHIFT, count, axis=0).astype(np.int32)
     polygons: dict[int, np.ndarray] = {}
     for k in np.flatnonzero(keep & crossing).tolist():
         clipped = clip_near(pixels[starts[k] : starts[k] + count[k]])
@@ -220,14 +219,15 @@ def _project(
         polygon = to_fixed(clipped)
         lo, hi = polygon.min(0) >> _SHIFT, (polygon.max(0) >> _SHIFT) + 2
         box[k] = *np.clip(lo, 0, (w, h)), *np.clip(hi, 0, (w, h))
-        polygons[k] = polygon - (box[k, :2] << _SHIFT).astype(np.int32)
+        polygons[k] = polygon
     keep &= (box[:, 0] < box[:, 2]) & (box[:, 1] < box[:, 3])
     top = (1 / np.maximum(nearest, NEAR)).astype(np.float32)
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(-top[chosen], kind="stable")]
     spans = zip(chosen.tolist(), starts[chosen].tolist(), (starts + count)[chosen].tolist(), strict=True)
     outlines = [polygons[k] if k in polygons else fixed[i:j] for k, i, j in spans]
-    level = ~crossing & (farthest < 1.0025 * nearest)
+    # A few pixels do not show it if their depth is wrong by a hundredth.
+    level = ~crossing & (farthest < np.where(longest < 12, 1.02, 1.0025) * nearest)
     return _Projected(rows[chosen], box[chosen], outlines, top[chosen], level[chosen])
 
 
@@ -257,21 +257,17 @@ def _stand(
     slopes = to_face[first:, 2].astype(np.float32)
     drawn = _project(camera, table, planes, to_pixel[first:])
     masks, labels = table.mask[drawn.row].tolist(), table.label[drawn.row].tolist()
-    rows, boxes, levels = drawn.row.tolist(), drawn.box.tolist(), drawn.level.tolist()
+    rows, boxes = drawn.row.tolist(), drawn.box.tolist()
 
     def draw(k: int) -> None:
         row, (x0, y0, x1, y1), top = rows[k], boxes[k], drawn.top[k]
         behind = depth[y0:y1, x0:x1]
-        if levels[k]:
-            near: np.ndarray | np.float32 = top
-            shown = behind < top
-        else:
-            a, b, c = slopes[row]
-            # A polygon's rim is half a pixel outside its plane, where a steep plane comes too close.
-            near = np.minimum(a * xs[x0:x1] + (b * ys[y0:y1] + c)[:, None], top)
-            shown = near > behind
+        a, b, c = slopes[row]
+        # A polygon's rim is half a pixel outside its plane, where a steep plane comes too close.
+        near = np.minimum(a * xs[x0:x1] + (b * ys[y0:y1] + c)[:, None], top)
+        shown = near > behind
         area = np.zeros(behind.shape, np.uint8)
-        cv2.fillPoly(area, [drawn.polygon[k]], 1, 8, _SHIFT)
+        cv2.fillPoly(area, [drawn.polygon[k]], 1, 8, _SHIFT, (-x0 << _SHIFT, -y0 << _SHIFT))
         shown &= area.view(bool)
         if masks[k] >= 0 and (y1 - y0 > _SOLID or x1 - x0 > _SOLID) and shown.any():
             alpha, hull = pages.masks[masks[k]]
@@ -287,13 +283,23 @@ def _stand(
         np.copyto(face[y0:y1, x0:x1], first + row, where=shown)
 
     # Large polygons first, nearest first: they hide half of the small ones.
-    small = (drawn.box[:, 2:] - drawn.box[:, :2]).max(1, initial=0) <= _SMALL
-    for k in np.flatnonzero(~small).tolist():
+    extent = (drawn.box[:, 2:] - drawn.box[:, :2]).max(1, initial=0)
+    flat = drawn.level & ((table.mask[drawn.row] < 0) | (extent <= _SOLID))
+    small = extent <= _SMALL
+    for k in np.flatnonzero(~small & ~flat).tolist():
         draw(k)
     nearby = cv2.erode(depth, np.ones((_SMALL, _SMALL), np.uint8))
     x, y = (drawn.box[:, :2] + drawn.box[:, 2:]).T // 2
-    hidden = drawn.top <= nearby[np.minimum(y, h - 1), np.minimum(x, w - 1)]
-    for k in np.flatnonzero(small & ~hidden).tolist():
+    hidden = small & (drawn.top <= nearby[np.minimum(y, h - 1), np.minimum(x, w - 1)])
+    # Those of one depth need no depth test among themselves when the farthest is painted first.
+    layer, layer_depth = np.zeros((h, w), np.int32), np.zeros((h, w), np.float32)
+    for k in np.flatnonzero(flat & ~hidden)[::-1].tolist():
+        cv2.fillPoly(layer, [drawn.polygon[k]], first + rows[k], 8, _SHIFT)
+        cv2.fillPoly(layer_depth, [drawn.polygon[k]], float(drawn.top[k]), 8, _SHIFT)
+    front = layer_depth > depth
+    np.copyto(face, layer, where=front)
+    np.copyto(depth, layer_depth, where=front)
+    for k in np.flatnonzero(small & ~flat & ~hidden).tolist():
         draw(k)
 
 

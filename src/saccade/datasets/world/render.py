@@ -21,7 +21,8 @@ class Surface:
     """What the shading needs to know of each of F faces (ground first, see ``raster.rasterise``).
 
     Attributes:
-        low, high: ``(F, 2)`` smallest and largest face coordinates.
+        low: ``(F,)`` smallest coordinate on the face, both ways.
+        high: ``(F, 2)`` largest ones.
         texture: ``(F,)`` index in the atlas.
         tint: ``(F, 3)``.
         light: ``(F, 3)`` factor from sun and sky.
@@ -57,7 +58,10 @@ def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) 
     fade = np.exp(depth * np.float32(-light.haze))
     ground = surface.ground
     if shadow.any():
-        lit = np.where(spans.spread(face < ground), 255 - shadow, 255) * np.float32(1 / 255)
+        dark = shadow * spans.spread(face < ground).view(np.uint8)
+        lit = dark.astype(np.float32)
+        lit *= np.float32(-1 / 255)
+        lit += 1
         lit *= fade
     else:
         lit = fade
@@ -71,7 +75,7 @@ def shade(seen: Visibility, surface: Surface, light: Light, shadow: np.ndarray) 
         plane = spans.spread(own * (surface.tint[face, c] - 1).astype(np.float32) / 255)
         plane *= tinted
         plane += spans.spread(own)
-        plane *= channels[c]
+        plane *= channels[c].astype(np.float32)
         plane *= lit
         plane += away * np.float32(light.horizon[c])
         planes.append(plane)
@@ -89,12 +93,12 @@ def _texture(spans: Spans, seen: Visibility, surface: Surface, depth: np.ndarray
     face = spans.face
     to_face = seen.to_face.astype(np.float32)
     texture = surface.texture[face]
-    low, high = surface.low.astype(np.float32)[face], surface.high.astype(np.float32)[face]
+    low, high = spans.spread(surface.low.astype(np.float32)[face]), surface.high.astype(np.float32)[face]
     wrapped, cell = [], spans.spread(surface.seed[face])
     for axis, stride in ((0, 7), (1, 13)):
         a = spans.affine(to_face[:, axis])
         a *= depth
-        np.maximum(a, spans.spread(low[:, axis]), out=a)
+        np.maximum(a, low, out=a)
         np.minimum(a, spans.spread(high[:, axis]), out=a)
         whole = np.floor(a)
         a -= whole

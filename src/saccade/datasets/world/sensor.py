@@ -62,12 +62,12 @@ class Sensor:
     def develop(self, image: np.ndarray, time: float, rng: np.random.Generator) -> np.ndarray:
         """The picture ``(H, W, 3)`` uint8 of an image ``(H, W, 3)`` float32, both RGB 0..255."""
         h, w = image.shape[:2]
-        if self.vignette > 0.02:
-            y, x = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)
-            corner = 1 - np.float32(self.vignette / 2) * (x * x + y * y)
-            image = cv2.multiply(image, cv2.merge([corner] * 3))
         # The tone curve works on bytes at half scale, which leaves room above white; noise hides the steps.
         half = cv2.convertScaleAbs(image, alpha=0.5)
+        if self.vignette > 0.02:
+            y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)
+            corner = np.rint(255 - 127.5 * self.vignette * (x * x + y * y)).astype(np.uint8)
+            half = cv2.multiply(half, cv2.merge([corner] * 3), scale=1 / 255)
         half = cv2.GaussianBlur(half, (0, 0), self.blur * max(1.0, w / 512) ** 0.5)
         gain = self.exposure * (1 + self.drift[0] * np.sin(self.drift[1] * time))
         tone = np.clip(np.outer(np.arange(256) * (2 / 255), gain * self.cast), 0, 1) ** self.contrast

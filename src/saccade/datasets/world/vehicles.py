@@ -134,9 +134,9 @@ def _car(b: FaceBuilder, rng: np.random.Generator, shape: _Body) -> Footprint:
     pages = atlas()
     stretch = rng.uniform(0.93, 1.07)
     body = replace(shape, length=shape.length * stretch, roof=shape.roof * rng.uniform(0.96, 1.05))
-    skin = {"texture": pages.pick(rng, "paint"), "label": CAR}
-    glass = {"texture": pages.pick(rng, "car_glass"), "label": CAR}
-    dark = {"texture": pages.groups["plain"][0], "label": CAR, "tint": _BLACK}
+    skin: dict[str, Any] = {"texture": pages.pick(rng, "paint"), "label": CAR}
+    glass: dict[str, Any] = {"texture": pages.pick(rng, "car_glass"), "label": CAR}
+    dark: dict[str, Any] = {"texture": pages.groups["plain"][0], "label": CAR, "tint": _BLACK}
     length, wide, half = body.length, body.width, body.width / 2
     rear, front, base, inset = -length / 2, length / 2, 0.26, 0.13 * body.width
     ends = (body.rear_belt, body.rear_roof, body.front_roof, body.front_belt)
@@ -246,7 +246,7 @@ def _coach(
 ) -> Footprint:
     """A long box with rows of windows."""
     pages, half, base = atlas(), 1.25, 0.35
-    side = {"texture": pages.pick(rng, "bus"), "label": label, "seed": int(rng.integers(99))}
+    side: dict[str, Any] = {"texture": pages.pick(rng, "bus"), "label": label, "seed": int(rng.integers(99))}
     rear, height, bays = -length / 2, roof - base, round(length / 1.6)
     up = (0, 0, height)
     b.panel((half, rear, base), (0, length, 0), up, tiles=(bays, decks), **side)
@@ -286,7 +286,7 @@ def _lorry(b: FaceBuilder, rng: np.random.Generator) -> Footprint:
         texture=pages.pick(rng, "paint"),
         label=TRUCK,
     )
-    glass = {"texture": pages.pick(rng, "car_glass"), "label": TRUCK}
+    glass: dict[str, Any] = {"texture": pages.pick(rng, "car_glass"), "label": TRUCK}
     b.panel((half * 0.85, front + 0.02, 1.5), (-half * 1.7, 0, 0), (0, 0, 0.9), **glass)
     for side in (1, -1):
         corner = (side * (slim + 0.02), front - 0.9 - side * 0.6, 1.5)

@@ -89,7 +89,7 @@ class View:
         """``(H, W, 3)`` float32 RGB without the camera's noise, 0..255 before exposure."""
         scene, table, ground = self.scene, self.table, self.scene.ground
         g = len(ground.label) + 2
-        low = np.concatenate([np.full((g, 2), -_ENDLESS), np.full((len(table), 2), 1e-3)])
+        low = np.concatenate([np.full(g, -_ENDLESS), np.full(len(table), 1e-3)])
         high = np.concatenate([np.full((g, 2), _ENDLESS), table.tiles - 1e-3])
         texture = np.concatenate([[scene.cloud, scene.wild], ground.texture, table.texture]).astype(np.int32)
         tint = np.concatenate([[np.ones(3), scene.grass_tint], ground.tint, table.tint])

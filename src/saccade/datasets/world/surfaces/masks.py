@@ -30,22 +30,25 @@ def crown_mask(rng: np.random.Generator, density: float, conical: bool = False) 
 
 
 def branch_mask(rng: np.random.Generator) -> np.ndarray:
-    """A leafless crown: branches forking out and up."""
-    n = 192
+    """A leafless crown: branches forking out and up, from the middle of the bottom edge."""
+    n = 640
     canvas = np.zeros((n, n), np.uint8)
 
     def grow(x: float, y: float, angle: float, length: float, depth: int) -> None:
-        if depth == 0 or length < 2:
+        if depth == 0:
             return
         x1, y1 = x + length * np.cos(angle), y - length * np.sin(angle)
-        thick = max(1, int(depth * 0.8))
-        cv2.line(canvas, (int(x), int(y)), (int(x1), int(y1)), 255, thick)
+        cv2.line(canvas, (int(x), int(y)), (int(x1), int(y1)), 255, max(2, int(depth * 1.7)))
         for _ in range(3 if depth > 2 else 2):
-            grow(x1, y1, angle + rng.normal(0, 0.5), length * rng.uniform(0.62, 0.9), depth - 1)
+            up = 0.12 * (np.pi / 2 - angle)
+            grow(x1, y1, angle + up + rng.normal(0, 0.45), length * rng.uniform(0.65, 0.9), depth - 1)
 
     for _ in range(3):
-        grow(n / 2, n - 1, np.pi / 2 + rng.normal(0, 0.3), n * rng.uniform(0.2, 0.3), 6)
-    return canvas
+        grow(n / 2, n - 1, np.pi / 2 + rng.normal(0, 0.25), n * rng.uniform(0.14, 0.2), 6)
+    y, x = np.nonzero(canvas)
+    half = max(n // 2 - x.min(), x.max() - n // 2)
+    crown = canvas[y.min() :, max(n // 2 - half, 0) : n // 2 + half]
+    return cv2.resize(crown, (192, 192), interpolation=cv2.INTER_AREA)
 
 
 def hedge_mask(rng: np.random.Generator) -> np.ndarray:
