@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from saccade.cli.exits import exit_code_of
     from saccade.cli.notes import notes_in_one_line
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Not list(...): the module of `saccade list` takes that name in this package.
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
     try:
         with notes_in_one_line(debug):

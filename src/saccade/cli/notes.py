@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ def notes_in_one_line(debug: bool) -> Iterator[None]:
     Args:
         debug: Show the warnings of other packages too, as Python does.
     """
+    if not debug:
+        # torch.compile looks for CUDA, and says on every machine without that there is none.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         show_as_python_does = warnings.showwarning
         said: set[str] = set()

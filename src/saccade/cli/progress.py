@@ -65,5 +65,6 @@ class StepProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._status.stop()
-        self._bar.stop()
+        if self._visible:  # both would end their line, also where they never began one
+            self._status.stop()
+            self._bar.stop()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from saccade.cli.options import DEFAULTS, MethodOptions, read_whole
 from saccade.errors import ConfigError
-
-if TYPE_CHECKING:
-    from saccade.evaluation.record import Record
 
 
 def command(
@@ -69,55 +67,53 @@ def command(
     from saccade.cli.progress import StepProgress
     from saccade.cli.summary import print_run
 
-    with StepProgress("loading the network", "frames") as progress:
+    with StepProgress("loading the network", "frames") as progress, ExitStack() as opened:
         import saccade.datasets.world  # noqa: F401 - makes "world" a source
         from saccade.evaluation.sinks import LabelSink, OverlaySink, Sink
         from saccade.evaluation.stream import Interrupted, process
         from saccade.networks import network_info
         from saccade.video import check_file, open_videos
 
-        with open_videos(sources, size=options.size, scale=options.scale, max_frames=max_frames) as streams:
-            opened = streams.sources
-            if stats is not None:
-                check_file(stats)
-            method, placement = options.open_method(config, (opened[0].height, opened[0].width))
-            classes = network_info(method.network).class_set
-            outputs: list[Path] = []
-            sinks: list[Sink] = []
-            if output is not None:
-                videos = OverlaySink(output, opened, classes, block_size=getattr(config, "block_size", None))
-                sinks.append(videos)
-                outputs += videos.paths
-            if labels is not None:
-                sinks.append(LabelSink(labels, opened, classes))
-                outputs.append(labels)
+        videos = opened.enter_context(
+            open_videos(sources, size=options.size, scale=options.scale, max_frames=max_frames)
+        ).sources
+        if stats is not None:
+            check_file(stats)
+        method, placement = options.open_method(config, (videos[0].height, videos[0].width))
+        info = network_info(method.network)
+        sinks: list[Sink] = []
+        written: list[Path] = []
+        if output is not None:
+            overlay = OverlaySink(output, videos, info.class_set, getattr(config, "block_size", None))
+            opened.callback(overlay.close)
+            sinks.append(overlay)
+            written += overlay.paths
+        if labels is not None:
+            sinks.append(LabelSink(labels, videos, info.class_set))
+            written.append(labels)
 
-            def report(done: int, total: int | None) -> None:
-                dropped = sum(source.dropped for source in opened)
-                progress.report(f"{dropped} dropped" if dropped else "segmenting", done, total)
+        def report(done: int, total: int | None) -> None:
+            dropped = sum(video.dropped for video in videos)
+            progress.report(f"segmenting, {dropped} dropped" if dropped else "segmenting", done, total)
 
-            stopped: Interrupted | None = None
-            try:
-                record = process(method, opened, sinks, compare=compare, seed=options.seed, progress=report)
-            except Interrupted as interruption:
-                stopped, record = interruption, interruption.record
+        interrupted = False
+        try:
+            record = process(method, videos, sinks, compare=compare, seed=options.seed, progress=report)
+        except Interrupted as interruption:
+            interrupted, record = True, interruption.record
 
     record.extra |= {
-        "weights": network_info(method.network).weights,
+        "weights": info.weights,
         "placement": placement.reason,
-        "outputs": [str(path) for path in outputs],
+        "outputs": [str(path) for path in written],
     }
     print_run(record.to_dict())
     if stats is not None:
         record.save(stats)
-        outputs.append(stats)
-    _say_where(outputs, record)
-    if stopped is not None:
-        raise KeyboardInterrupt(f"interrupted after {record.frames} frames; what was finished is kept")
-
-
-def _say_where(outputs: list[Path], record: Record) -> None:
-    for path in outputs:
+        written.append(stats)
+    for path in written:
         print(f"wrote {path}")
-    if not outputs:
+    if not written:
         print("Nothing was written: add -o OUT.mp4 for a video, --labels DIR or --stats FILE.json.")
+    if interrupted:
+        raise KeyboardInterrupt(f"interrupted after {record.frames} frames; what was finished is kept")

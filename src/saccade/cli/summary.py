@@ -43,8 +43,8 @@ def _what(record: Values) -> dict[str, str]:
         f"{name.replace('_', ' ')} {words[value] if value is None or isinstance(value, bool) else value}"
         for name, value in record["config"].items()
     )
-    size = f"{record['height']}x{record['width']}" if record["height"] else "several sizes"
-    frames = f"{record['frames']} of {size} (height x width)"
+    size = f"{record['height']}x{record['width']} (height x width)" if record["height"] else "several sizes"
+    frames = f"{record['frames']} of {size}"
     if record["streams"] > 1:
         frames += f", {record['streams']} streams side by side"
     if record.get("dropped"):

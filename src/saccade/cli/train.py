@@ -19,7 +19,7 @@ def command(
             "--set",
             metavar="KEY=VALUE",
             negative="",
-            show_default=False,
+            show_default="none",
             consume_multiple=True,
             help="Change settings of the recipe: --set lr=0.001 stages.0.epochs=5",
         ),

@@ -1,0 +1,35 @@
+"""``saccade demo``: a video and figures from nothing."""
+
+from __future__ import annotations
+
+import json
+
+from saccade.cli import main
+from saccade.video import open_video
+
+
+def test_demo_writes_a_video_and_a_row_with_its_accuracy(tmp_path, capsys):
+    folder = tmp_path / "out"
+    assert main(["demo", "-o", str(folder), "--frames", "2"]) == 0
+    frames = list(open_video(folder / "demo.mp4"))
+    assert len(frames) == 2
+    height, width = frames[0].image.shape[:2]
+    # The street on the left, the classes over it on the right.
+    left, right = frames[1].image[:, : width // 2], frames[1].image[:, width // 2 :]
+    assert abs(left.astype(int) - right).mean() > 5
+    figures = json.loads((folder / "demo.json").read_text())
+    assert figures["schema"] == 1
+    (row,) = figures["rows"]
+    assert row["method"] == "frame"
+    assert (row["frames"], row["height"], row["width"]) == (2, height, width // 2)
+    assert 0 <= row["miou"] <= 1
+    assert row["dataset"] == "world"
+    text = capsys.readouterr().out
+    assert f"mIoU            {row['miou']:.4f}" in text
+    for name in ("demo.mp4", "demo.json", "saccade run"):
+        assert name in text
+
+
+def test_demo_into_a_place_that_cannot_be_written(capsys):
+    assert main(["demo", "-o", "/proc/out", "--frames", "1"]) == 2
+    assert "cannot write /proc/out" in capsys.readouterr().err
