@@ -52,6 +52,7 @@ def test_overrides_reach_into_lists_and_mappings(recipe: Path, overrides: object
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("lr=[1", "is not YAML"),
         ("lr=fast", "recipe.lr must be float, not 'fast'"),
         ("epochs=3", "does not know epochs"),
         ("loss.kind=focal", "one of cross_entropy, ohem, bootstrapped"),

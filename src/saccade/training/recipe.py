@@ -179,7 +179,11 @@ def load_recipe(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
                 raise ConfigError(f"--set takes key=value, for example --set lr=0.001, not {key!r}")
         overrides = {key.strip(): value for key, _, value in pairs}
     for key, text in overrides.items():
-        _set(tree, key, yaml.safe_load(text))
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}={text}: {text!r} is not YAML; write lists as [1, 2]") from error
+        _set(tree, key, value)
     config = _build(TrainConfig, tree, "recipe")
     assert isinstance(config, TrainConfig)
     return config
