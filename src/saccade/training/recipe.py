@@ -209,7 +209,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         return _build(next(a for a in arguments if a is not type(None)), value, where)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise ConfigError(f"{where} must be a mapping, not {value!r}")
         hints = typing.get_type_hints(kind)
