@@ -71,11 +71,13 @@ def test_console_script_gives_its_exit_code_to_the_shell():
     assert helped.returncode == 0
 
 
-def test_reader_that_closes_the_pipe_is_left_in_peace():
+@pytest.mark.parametrize("kind", ["policies", "datasets"])
+def test_reader_that_closes_the_pipe_is_left_in_peace(kind):
     script = "import sys; from saccade.cli import main; sys.exit(main())"
-    pipeline = f'"{sys.executable}" -c "{script}" list policies | true'
+    pipeline = f'"{sys.executable}" -c "{script}" list {kind} | true; exit ${{PIPESTATUS[0]}}'
     result = subprocess.run(["bash", "-c", pipeline], capture_output=True, text=True)
     assert result.stderr == ""
+    assert result.returncode == 141
 
 
 def test_warnings_of_saccade_are_notes_and_those_of_others_are_for_developers(monkeypatch, capsys):

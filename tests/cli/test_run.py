@@ -17,6 +17,8 @@ from PIL import Image
 
 from saccade.cli import main
 from saccade.cli.progress import StepProgress
+from saccade.errors import OutputError
+from saccade.evaluation.record import Record
 from saccade.video import open_video
 
 CPU = ("--device", "cpu", "--precision", "fp32")
@@ -212,6 +214,18 @@ def test_full_disk_is_a_clear_line_and_what_was_written_plays(tmp_path, network,
     assert f"cannot write {out}" in error
     assert error.count("\n") == 1
     assert 0 < frames_in(out) < 60
+
+
+def test_figures_that_cannot_be_saved_are_still_printed(network, make_video, capsys, monkeypatch, tmp_path):
+    def fail(self, path):
+        raise OutputError(f"cannot write {path}: the disk is full")
+
+    monkeypatch.setattr(Record, "save", fail)
+    words = ["run", str(make_video()), "--stats", str(tmp_path / "s.json"), "--network", network, *CPU]
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert "frames/s" in captured.out
+    assert captured.err == f"saccade: cannot write {tmp_path / 's.json'}: the disk is full\n"
 
 
 def test_device_without_room_is_a_clear_line(tmp_path, network, make_video, capsys):

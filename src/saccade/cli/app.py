@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cyclopts import App, CycloptsError
 
 from saccade import __version__
 from saccade.errors import ConfigError
 
+
+@dataclass(frozen=True)
+class Command:
+    """What the help says of a command.
+
+    Attributes:
+        summary: What it does.
+        arguments: What its call consists of.
+        example: A call that makes sense.
+        module: Module in this package whose ``command`` it is.
+    """
+
+    summary: str
+    arguments: str
+    example: str
+    module: str
+
+
 COMMANDS = {
-    "run": "Segment videos, image folders, cameras or streams.",
-    "eval": "Score a network on labelled video: mIoU, speed and cost.",
-    "demo": "Segment the built-in street and look at the result; needs no files.",
-    "list": "Networks, methods, policies, data sets and weights by name.",
-    "train": "Train a network by a recipe.",
-    "import": "Turn a published checkpoint into weights of Saccade.",
+    "run": Command(
+        "Segment videos, image folders, cameras or streams.",
+        "SOURCE... [OPTIONS]",
+        "street.mp4 -o segmented.mp4",
+        "run",
+    ),
+    "eval": Command(
+        "Score a network on labelled video: mIoU, speed and cost.",
+        "DATASET [--root DIR] [OPTIONS]",
+        "camvid --root data/camvid --json scores.json",
+        "eval",
+    ),
+    "demo": Command(
+        "Segment the built-in street and look at the result; needs no files.", "[OPTIONS]", "", "demo"
+    ),
+    "list": Command(
+        "Networks, methods, policies, data sets and weights by name.", "KIND", "networks", "list"
+    ),
+    "train": Command(
+        "Train a network by a recipe.",
+        "RECIPE.yaml [--set KEY=VALUE ...] [--resume]",
+        "recipes/world/swiftnet-rn18.yaml --set lr=0.001",
+        "train",
+    ),
+    "import": Command(
+        "Turn a published checkpoint into weights of Saccade.",
+        "CHECKPOINT -o FILE.safetensors",
+        "published.pth -o swiftnet.safetensors",
+        "import_checkpoint",
+    ),
 }
 
 
@@ -23,16 +66,21 @@ def build_app() -> App:
     """The command line, with every command imported only when it is called or explained."""
     app = App(
         name="saccade",
+        usage="Usage: saccade COMMAND ...",
         help="Segment video with any network, and see what it costs.",
         help_epilogue="With --debug, a command shows where in the code an error came from.",
         help_format="plaintext",
         version=__version__,
         suppress_keyboard_interrupt=False,
     )
-    modules = {"import": "import_checkpoint"}
-    for position, (name, summary) in enumerate(COMMANDS.items()):
-        module = modules.get(name, name)
-        app.command(f"saccade.cli.{module}:command", name=name, help=summary, sort_key=position)
+    for position, (name, command) in enumerate(COMMANDS.items()):
+        app.command(
+            f"saccade.cli.{command.module}:command",
+            name=name,
+            usage=f"Usage: saccade {name} {command.arguments}",
+            help=f"{command.summary}\n\nExample: {f'saccade {name} {command.example}'.strip()}",
+            sort_key=position,
+        )
     return app
 
 

@@ -74,9 +74,10 @@ def command(
                 progress=lambda done, total: progress.report("segmenting", done, total),
             )
     record.extra |= {"weights": info.weights, "placement": placement.reason}
-    print_evaluation(record.to_dict())
-    save_rows([record], figures)
-    print(f"wrote {video}: the street, and beside it what the network sees in it")
+    try:
+        save_rows([record], figures)
+    finally:
+        print_evaluation(record.to_dict())
+    print(f"\nwrote {video}: the street, and beside it what the network sees in it")
     print(f"wrote {figures}: these figures and more")
-    print()
-    print("Now your own:  saccade run street.mp4 -o segmented.mp4     (saccade run --help)")
+    print("\nNow your own:  saccade run street.mp4 -o segmented.mp4     (saccade run --help)")

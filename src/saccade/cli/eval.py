@@ -74,7 +74,10 @@ def command(
             progress=lambda done, total: progress.report("scoring", done, total),
         )
     record.extra |= {"weights": network_info(method.network).weights, "placement": placement.reason}
-    print_evaluation(record.to_dict())
+    try:
+        if json is not None:
+            record.save(json)
+    finally:
+        print_evaluation(record.to_dict())
     if json is not None:
-        record.save(json)
-        print(f"wrote {json}")
+        print(f"\nwrote {json}")

@@ -36,7 +36,7 @@ def _networks() -> None:
         weights = entry.default_weights if entry.default_weights in shipped else None
         rows.append((name, weights or "none", _first_line(entry.build.__doc__)))
     print_rows("networks", ("name", "weights", "what it is"), rows)
-    print("Your own: --network package.module:callable or path/to/file.py:callable")
+    print("\nYour own: --network package.module:callable or path/to/file.py:callable")
 
 
 def _methods() -> None:
@@ -45,7 +45,7 @@ def _methods() -> None:
 
     entries = [registered_method(name) for name in list_methods()]
     print_rows("methods", ("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
-    print("Their settings: saccade run --help")
+    print("\nTheir settings: saccade run --help")
 
 
 def _datasets() -> None:
@@ -53,7 +53,7 @@ def _datasets() -> None:
     from saccade.datasets import DATASETS
 
     print_rows("data sets", ("name", "what it is"), list(DATASETS.items()))
-    print("Use one with: saccade eval NAME --root DIR")
+    print("\nUse one with: saccade eval NAME --root DIR")
 
 
 def _weights() -> None:

@@ -107,10 +107,13 @@ def command(
         "placement": placement.reason,
         "outputs": [str(path) for path in written],
     }
-    print_run(record.to_dict())
-    if stats is not None:
-        record.save(stats)
-        written.append(stats)
+    try:
+        if stats is not None:
+            record.save(stats)
+            written.append(stats)
+    finally:
+        print_run(record.to_dict())
+    print()
     for path in written:
         print(f"wrote {path}")
     if not written:

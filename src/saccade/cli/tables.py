@@ -11,7 +11,7 @@ from rich.text import Text
 
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
-    """A title, then one line per fact: what it is, and its value."""
+    """A blank line, a title, then one line per fact: what it is, and its value."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
@@ -23,7 +23,7 @@ def print_facts(title: str, facts: Mapping[str, str]) -> None:
 def print_rows(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """A title, then a table with one line per row.
+    """A blank line, a title, then a table with one line per row.
 
     Args:
         title: What the table shows.
@@ -40,9 +40,15 @@ def print_rows(
     _print(title, table)
 
 
+class _Output(Console):
+    """Standard output; a reader that has gone is for the command's end to deal with, not for rich."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _print(title: str, table: Table) -> None:
-    console = Console()
+    console = _Output()
     console.print()
     console.print(Text(title, style="bold"))
     console.print(table)
-    console.print()

@@ -25,7 +25,8 @@ def command(
         ),
     ] = (),
     resume: Annotated[
-        bool, Parameter(negative="", help="Go on where the last run of this recipe stopped.")
+        bool,
+        Parameter(negative="", show_default="no", help="Go on where the last run of this recipe stopped."),
     ] = False,
 ) -> None:
     """Train, with a progress bar; checkpoint, log and weights go to the recipe's folder."""
