@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,14 +28,16 @@ def print_rows(
 
     Args:
         title: What the table shows.
-        columns: Names of the columns; those also in ``numbers`` are set flush right.
+        columns: Names of the columns; those also in ``numbers`` are set flush right. The first holds what
+            the row is about, which is never broken over two lines, so that it can be copied.
         rows: One text per column.
         numbers: Columns that hold figures.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="cyan", show_edge=False)
     table.add_column("", width=1)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for number, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row("", *(Text(cell) for cell in row))
     _print(title, table)
