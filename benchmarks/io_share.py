@@ -79,6 +79,7 @@ def main() -> None:
             "encode": processor_ms(encode, frames),
         }
 
+    record.extra["sources"] = ["world:0, encoded as H.264"]
     loop = record.extra["loop_ms"]
     total = sum(loop.values())
     record.extra["share_of_wall_time_beside_step"] = 1 - loop["step"] / total
