@@ -1,0 +1,35 @@
+"""``convert``: any network becomes one that executes only the blocks it is asked for."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from saccade.blocks.build import build
+from saccade.blocks.capture import capture
+from saccade.blocks.grid import Grid
+from saccade.blocks.network import BlockNetwork
+from saccade.blocks.options import EngineOptions
+from saccade.errors import NetworkError
+
+
+def convert(
+    module: nn.Module, example: Tensor, block_size: int = 128, *, options: EngineOptions | None = None
+) -> BlockNetwork:
+    """Make a network execute only some blocks of each frame.
+
+    Args:
+        module: Any ``nn.Module`` that takes frames and that ``torch.export`` can follow. Its weights are
+            copied where they are changed (batch norm is folded); the module itself stays as it is.
+        example: ``(N, C, H, W)`` frames of the size, type and device to convert for.
+        block_size: Side of a block in pixels of the frame. Need not divide the size.
+        options: Behaviour that differs from dense execution on purpose.
+
+    Raises:
+        NetworkError: The module cannot be captured; the message names the line.
+    """
+    if example.ndim != 4:
+        raise NetworkError(f"the example must be frames (N, C, H, W), not {tuple(example.shape)}")
+    captured = capture(module, example)
+    grid = Grid(example.shape[2], example.shape[3], block_size)
+    options = options or EngineOptions()
+    return BlockNetwork(captured, build(captured, grid, options), grid, options)

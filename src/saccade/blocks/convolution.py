@@ -1,0 +1,174 @@
+"""Convolutions with what follows them, prepared for the device: packed weights, fused activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A pixelwise function that can be part of a convolution.
+
+    Attributes:
+        name, scalars, algorithm: How oneDNN calls it.
+        function: The same in plain PyTorch.
+    """
+
+    name: str
+    scalars: tuple[float, ...]
+    algorithm: str
+    function: Callable[[Tensor], Tensor]
+
+
+def activation_of(
+    target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Activation | None:
+    """The fusable activation that an ATen call is, or None."""
+    extra = args[1:]
+
+    def plain(x: Tensor) -> Tensor:
+        result: Tensor = target(x, *extra, **kwargs)
+        return result
+
+    simple = {
+        aten.relu.default: "relu",
+        aten.sigmoid.default: "sigmoid",
+        aten.tanh.default: "tanh",
+        aten.silu.default: "swish",
+        aten.hardswish.default: "hardswish",
+    }
+    if target in simple:
+        return Activation(simple[target], (), "", plain)
+    if target is aten.leaky_relu.default:
+        return Activation("leaky_relu", (float(extra[0]) if extra else 0.01,), "", plain)
+    if target is aten.gelu.default:
+        return Activation("gelu", (), str(kwargs.get("approximate", "none")), plain)
+    if target is aten.hardtanh.default or target is aten.clamp.default:
+        low, high = (
+            (*extra, *(-1.0, 1.0)[len(extra) :])[:2]
+            if target is aten.hardtanh.default
+            else (*extra, None, None)[:2]
+        )
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            return Activation("hardtanh", (float(low), float(high)), "", plain)
+    return None
+
+
+class Convolution:
+    """``activation(conv(x) + other)`` with fixed weights.
+
+    On a CPU with oneDNN the weights are packed once into the layout its kernels want, and addition and
+    activation happen while the result is in registers.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> None:
+        self.weight = weight.contiguous(memory_format=torch.channels_last)
+        self.bias = bias
+        self.stride = stride
+        self.dilation = dilation
+        self.groups = groups
+        self.activation: Activation | None = None
+        self._packed: Tensor | None = None
+
+    def __call__(
+        self,
+        x: Tensor,
+        padding: tuple[int, int] = (0, 0),
+        other: Tensor | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> Tensor:
+        """Convolve.
+
+        Args:
+            x: ``(B, C, h, w)``, channels-last.
+            padding: Zeros added at top and bottom, left and right.
+            other: ``(B, K, h', w')`` added to the result before the activation.
+            overwrite: The result may take the memory of ``other``.
+        """
+        if self._packs(x):
+            return self._onednn(x, padding, other, overwrite)
+        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        if other is not None:
+            y = y + other
+        return self.activation.function(y) if self.activation else y
+
+    def _packs(self, x: Tensor) -> bool:
+        return (
+            x.device.type == "cpu"
+            and x.numel() > 0
+            and x.dtype in packable_types()
+            and not (torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad))
+        )
+
+    def _onednn(self, x: Tensor, padding: tuple[int, int], other: Tensor | None, overwrite: bool) -> Tensor:
+        ops = torch.ops.mkldnn
+        if self._packed is None:
+            self._packed = self._pack(x, padding)
+        geometry = (list(padding), list(self.stride), list(self.dilation), self.groups)
+        name, scalars, algorithm = "none", [], ""
+        if self.activation:
+            name, scalars, algorithm = (
+                self.activation.name,
+                list(self.activation.scalars),
+                self.activation.algorithm,
+            )
+        weight = self._packed
+        if other is None:
+            y: Tensor = ops._convolution_pointwise(x, weight, self.bias, *geometry, name, scalars, algorithm)
+            return y
+        if name in ("none", "relu"):
+            ending: Any = (
+                weight,
+                self.bias,
+                *geometry,
+                "add",
+                1.0,
+                None if name == "none" else name,
+                [],
+                None,
+            )
+            if overwrite and other.is_contiguous(memory_format=torch.channels_last):
+                y = ops._convolution_pointwise_.binary(other, x, *ending)
+            else:
+                y = ops._convolution_pointwise.binary(x, other, *ending)
+            return y
+        y = ops._convolution_pointwise(x, weight, self.bias, *geometry, "none", [], "")
+        y = y.add_(other)
+        return self.activation.function(y) if self.activation else y
+
+    def _pack(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """The weights as oneDNN wants them; one layout serves all batch sizes and window sizes."""
+        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+            self.weight, list(padding), list(self.stride), list(self.dilation), self.groups, list(x.shape)
+        )
+        return packed
+
+
+@cache
+def packable_types() -> frozenset[torch.dtype]:
+    """Element types that oneDNN computes natively on this CPU."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return frozenset()
+    types = {torch.float32}
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        types.add(torch.bfloat16)
+    if torch.ops.mkldnn._is_mkldnn_fp16_supported():
+        types.add(torch.float16)
+    return frozenset(types)

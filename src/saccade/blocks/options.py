@@ -1,0 +1,23 @@
+"""Behaviour of the engine that differs from dense execution on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How blocks are executed.
+
+    Attributes:
+        bilinear: ``exact`` looks at neighbouring blocks; ``per_block`` resizes each block alone with its
+            edge repeated, as the original BlockCopy does.
+        statistics: Of group and instance norm: those of the whole ``map`` at its latest values, or of the
+            ``executed`` blocks only, as the original BlockCopy.
+        dense_above: Share of the blocks above which the whole frame is executed densely.
+    """
+
+    bilinear: Literal["exact", "per_block"] = "exact"
+    statistics: Literal["map", "executed"] = "map"
+    dense_above: float = 0.95

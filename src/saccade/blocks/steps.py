@@ -1,0 +1,732 @@
+"""The steps that a converted network consists of. Each runs on executed blocks, or on whole maps.
+
+A value of the network lives in one of two forms:
+
+- *spatial*: it has rows and columns that belong to the grid. On blocks it is ``(B, ...)`` with the cell's
+  pixels in place of the map's; in a dense frame it is ``(N, ...)`` as the network shapes it.
+- *whole*: it has no blocks (the result of pooling over the map, of attention, of an unknown operation).
+  It is a list with one entry per stream, None for streams with nothing to execute.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saccade.blocks import kernels
+from saccade.blocks.canvas import Canvas, from_pixels, to_pixels
+from saccade.blocks.capture import Operation, Ref, affine
+from saccade.blocks.convolution import Convolution
+from saccade.blocks.grid import Cells, Level, Selection, Starts
+from saccade.blocks.kernels import Border
+from saccade.blocks.resampling import CellMatrices, resample_windows
+
+aten = torch.ops.aten
+
+IMAGE = (2, 3)
+"""Rows and columns of ``(N, C, H, W)``."""
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """Where a value's rows and columns are.
+
+    Attributes:
+        level: The map and its cells.
+        dims: Dimensions of rows and columns; a single one where they are flattened into one.
+    """
+
+    level: Level
+    dims: tuple[int, ...]
+
+    def space(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """Sizes of ``dims`` for a map (or cell) of this size."""
+        return size if len(self.dims) == 2 else (size[0] * size[1],)
+
+
+class Run:
+    """One frame's values, and how to look at them in the form that a reader needs.
+
+    On blocks, steps run in *segments*, batch of cells after batch of cells, so that a batch stays in the
+    processor's cache from the gathering of its windows to the writing of its results.
+
+    Args:
+        spatial: Where each value's rows and columns are.
+        canvases: Of the values that have one.
+        selection: Executed cells; None in a dense frame.
+        streams: Number of streams N.
+    """
+
+    def __init__(
+        self,
+        spatial: dict[str, Spatial | None],
+        canvases: dict[str, Canvas],
+        selection: Selection | None,
+        streams: int,
+    ) -> None:
+        self.spatial = spatial
+        self.canvases = canvases
+        self.selection = selection
+        self.streams = streams
+        self.active = list(range(streams)) if selection is None else selection.streams
+        self.values: dict[str, Any] = {}
+        self.carried: dict[str, list[Any]] = {}
+        self.batch_number = 0
+        self._cells: Cells | None = None
+        self._memo: dict[object, Any] = {}
+
+    @property
+    def cells(self) -> Cells:
+        """The batch of cells that is executed now."""
+        assert self._cells is not None
+        return self._cells
+
+    def start_batch(self, number: int, cells: Cells) -> None:
+        """Go on to the next batch of cells of a segment."""
+        self.batch_number, self._cells = number, cells
+
+    def blocks(self, name: str) -> Any:
+        """A spatial value at the current cells: just computed, or as the canvas (or a list) keeps it."""
+        if name in self.values:
+            return self.values[name]
+        if name in self.carried:
+            return self.carried[name][self.batch_number]
+        canvas = self.canvases[name]
+        self.values[name] = canvas.read(self.cells)
+        return self.values[name]
+
+    def whole(self, name: str) -> list[Any]:
+        """A value as one entry per stream."""
+        if self.spatial[name] is None:
+            value: list[Any] = self.values[name]
+            return value
+        batch = self.values[name] if self.selection is None else self.canvases[name].value()
+        return [batch[n : n + 1] if n in self.active else None for n in range(self.streams)]
+
+    def batch(self, name: str) -> Tensor:
+        """A whole value with all streams in one batch; streams that do not run repeat one that does."""
+        value = self.whole(name)
+        some = next(v for v in value if v is not None)
+        if len(value) == 1:
+            return some
+        return self.once(("batch", name), lambda: torch.cat([some if v is None else v for v in value]))
+
+    def pixels(self, name: str, dims: tuple[int, ...]) -> Tensor:
+        """``(N, h, w, P)`` of a value that is read in windows."""
+        if name in self.canvases:
+            pixels = self.canvases[name].pixels
+            assert pixels is not None
+            return pixels
+        return self.once(("pixels", name), lambda: to_pixels(self.batch(name), dims))
+
+    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+        """Something that all batches of cells share, computed for the first of them."""
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
+    def may_overwrite(self, step: Step, name: str | None) -> bool:
+        """Is a value of no use to anybody after ``step``?"""
+        return name in step.consumes and (self.selection is not None or name not in self.canvases)
+
+
+class Step(ABC):
+    """One operation (or a few, fused) of the network.
+
+    Attributes:
+        name: Name of its result.
+        spatial: Where the result's rows and columns are; None for whole values.
+        operations: What it computes, for the plan.
+        consumes: Values that it may overwrite on blocks, because nobody reads them after it.
+    """
+
+    kind = "pixel"
+
+    def __init__(self, operation: Operation, spatial: Spatial | None) -> None:
+        self.name = operation.name
+        self.spatial = spatial
+        self.operations = [operation]
+        self.shape = operation.shape
+        self.consumes: set[str] = set()
+
+    @property
+    def reads(self) -> list[str]:
+        """Names of the values that it reads."""
+        own = {o.name for o in self.operations}
+        return [n for o in self.operations for n in o.inputs() if n not in own]
+
+    @property
+    def from_canvas(self) -> list[str]:
+        """Spatial values that it reads beyond the block, so that they need a canvas."""
+        return []
+
+    @abstractmethod
+    def on_blocks(self, run: Run) -> Any:
+        """The result for the executed cells."""
+
+    @abstractmethod
+    def on_maps(self, run: Run) -> Any:
+        """The result for whole frames."""
+
+
+class InputStep(Step):
+    """The frames.
+
+    Attributes:
+        frames: ``(N, C, H, W)`` of this step.
+    """
+
+    kind = "input"
+
+    def __init__(self, operation: Operation, spatial: Spatial) -> None:
+        super().__init__(operation, spatial)
+        self.frames = torch.empty(0)
+
+    def on_blocks(self, run: Run) -> Any:
+        assert self.spatial is not None
+        cells, level = run.cells, self.spatial.level
+        pixels = run.once(self.name, lambda: to_pixels(self.frames, IMAGE))
+        blocks = kernels.gather(pixels, cells.stream, *cells.corner(level), level.cell)
+        return from_pixels(blocks, self.spatial.dims, self.shape[1:2])
+
+    def on_maps(self, run: Run) -> Any:
+        return self.frames
+
+
+def affine_(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``x * scale + shift`` in the memory of ``x``."""
+    return torch.addcmul(shift, x, scale, out=x)
+
+
+IN_PLACE: dict[Any, Callable[..., Any]] = {
+    affine: affine_,
+    aten.add.Tensor: aten.add_.Tensor,
+    aten.mul.Tensor: aten.mul_.Tensor,
+    aten.relu.default: aten.relu_.default,
+    aten.sigmoid.default: aten.sigmoid_.default,
+    aten.silu.default: aten.silu_.default,
+    aten.gelu.default: aten.gelu_.default,
+    aten.hardswish.default: aten.hardswish_.default,
+    aten.hardsigmoid.default: aten.hardsigmoid_.default,
+    aten.hardtanh.default: aten.hardtanh_.default,
+    aten.clamp.default: aten.clamp_.default,
+    aten.leaky_relu.default: aten.leaky_relu_.default,
+}
+"""The same operations in the memory of their first argument."""
+
+
+@dataclass(frozen=True)
+class MapConstant:
+    """A fixed tensor with a value per pixel of the map, for example a positional encoding.
+
+    Attributes:
+        tensor: As the network has it, its batch dimension 1 (or added).
+        dims: Its rows and columns.
+    """
+
+    tensor: Tensor
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WholeMap:
+    """A whole value that has a value per pixel of the map, read by block."""
+
+    name: str
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PerStream:
+    """A whole value without rows and columns, for example the gates of squeeze-and-excitation."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SizeOf:
+    """A size in a shape argument that depends on what is processed: ``streams``, ``rows``, ..."""
+
+    what: str
+
+
+class PixelStep(Step):
+    """An operation on each pixel alone: runs on the batch of blocks as it is.
+
+    Args:
+        operation: What it computes.
+        spatial: Where the result's rows and columns are.
+        args: Its arguments, with ``MapConstant``, ``WholeMap``, ``PerStream`` and ``SizeOf`` where these
+            depend on the blocks.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        args: tuple[Any, ...],
+        target: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__(operation, spatial)
+        self.target = target or operation.target
+        self.in_place = IN_PLACE.get(self.target)
+        self.args = args
+        self.kwargs = operation.kwargs
+
+    def on_blocks(self, run: Run) -> Any:
+        assert self.spatial is not None
+        cells = run.cells
+        level = self.spatial.level
+        count, size = len(cells), level.cell
+
+        def at_cells(pixels: Tensor, stream: Tensor, dims: tuple[int, ...], shape: Sequence[int]) -> Tensor:
+            blocks = kernels.gather(pixels, stream, *cells.corner(level), size)
+            return from_pixels(blocks, dims, [s for d, s in enumerate(shape) if d and d not in dims])
+
+        def look(value: Any) -> Any:
+            if isinstance(value, Ref):
+                return run.blocks(value.name)
+            if isinstance(value, PerStream):
+                return run.batch(value.name)[cells.stream]
+            if isinstance(value, WholeMap):
+                pixels = run.pixels(value.name, value.dims)
+                shape = run.batch(value.name).shape
+                return at_cells(pixels, cells.stream, value.dims, shape)
+            if isinstance(value, MapConstant):
+                pixels = to_pixels(value.tensor, value.dims, self._map_size())
+                return at_cells(pixels, torch.zeros_like(cells.stream), value.dims, value.tensor.shape)
+            return self._literal(value, count, size, look)
+
+        return self._apply(run, [look(a) for a in self.args])
+
+    def on_maps(self, run: Run) -> Any:
+        assert self.spatial is not None
+
+        def look(value: Any) -> Any:
+            if isinstance(value, Ref):
+                return run.values[value.name]
+            if isinstance(value, (PerStream, WholeMap)):
+                return run.batch(value.name)
+            if isinstance(value, MapConstant):
+                return value.tensor
+            return self._literal(value, run.streams, self._map_size(), look)
+
+        return self._apply(run, [look(a) for a in self.args])
+
+    def _apply(self, run: Run, args: list[Any]) -> Any:
+        first = self.args[0]
+        if self.in_place and isinstance(first, Ref) and run.may_overwrite(self, first.name):
+            return self.in_place(*args, **self.kwargs)
+        return self.target(*args, **self.kwargs)
+
+    def _map_size(self) -> tuple[int, int]:
+        assert self.spatial is not None
+        return self.spatial.level.size
+
+    @staticmethod
+    def _literal(value: Any, count: int, size: tuple[int, int], look: Callable[[Any], Any]) -> Any:
+        if isinstance(value, SizeOf):
+            return {"count": count, "rows": size[0], "columns": size[1], "pixels": size[0] * size[1]}[
+                value.what
+            ]
+        if isinstance(value, (list, tuple)):
+            return type(value)(look(v) for v in value)
+        return value
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which part of its input map a cell of the output needs.
+
+    Attributes:
+        rows, columns: First row and column, which may lie outside the map.
+        size: Height and width.
+        border, fill: What is outside the map.
+        inside: The window is the cell itself, so that the block alone is enough.
+    """
+
+    rows: Starts
+    columns: Starts
+    size: tuple[int, int]
+    border: Border = Border.CONSTANT
+    fill: float = 0.0
+    inside: bool = False
+
+
+class WindowStep(Step):
+    """An operation that sees a neighbourhood: gathers windows from a canvas, then runs unpadded.
+
+    Args:
+        operation: What it computes.
+        spatial: Where the result's rows and columns are.
+        source: The value that it reads.
+        window: What it reads of it.
+    """
+
+    kind = "window"
+
+    def __init__(self, operation: Operation, spatial: Spatial, source: str, window: Window) -> None:
+        super().__init__(operation, spatial)
+        self.source = source
+        self.window = window
+        self.channels_read = self.shape[1]
+
+    @property
+    def from_canvas(self) -> list[str]:
+        return [] if self.window.inside else [self.source]
+
+    def on_blocks(self, run: Run) -> Any:
+        return self.compute(self.gather(run), run)
+
+    def gather(self, run: Run) -> Tensor:
+        """Windows ``(B, C, *size)``, channels-last."""
+        if self.window.inside and run.spatial[self.source] is not None:
+            value: Tensor = run.blocks(self.source)
+            return value
+        window, cells = self.window, run.cells
+        pixels = run.pixels(self.source, IMAGE)
+        blocks = kernels.gather(
+            pixels,
+            cells.stream,
+            *cells.place(window.rows, window.columns),
+            window.size,
+            border=window.border,
+            fill=window.fill,
+        )
+        return blocks.permute(0, 3, 1, 2)
+
+    def map_of(self, run: Run) -> Tensor:
+        """The whole input ``(N, C, h, w)``, in a dense frame."""
+        if run.spatial[self.source] is None:
+            return run.batch(self.source)
+        value: Tensor = run.values[self.source]
+        return value
+
+    @abstractmethod
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        """The cells, from their windows."""
+
+
+class ConvolutionStep(WindowStep):
+    """Convolution, with the addition and the activation that follow it where there are any.
+
+    Attributes:
+        padding: ``(top, bottom, left, right)`` pixels that the map is padded by.
+        other: Name of the value that is added.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        window: Window,
+        convolution: Convolution,
+        padding: tuple[int, int, int, int],
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.convolution = convolution
+        self.padding = padding
+        self.channels_read = convolution.weight.shape[1] * convolution.groups
+        self.other: str | None = None
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        other = run.blocks(self.other) if self.other else None
+        return self.convolution(windows, other=other, overwrite=run.may_overwrite(self, self.other))
+
+    def on_maps(self, run: Run) -> Any:
+        x = self.map_of(run)
+        other = run.values[self.other] if self.other else None
+        top, bottom, left, right = self.padding
+        if top == bottom and left == right and self.window.border is Border.CONSTANT and not self.window.fill:
+            padding = (top, left)
+        else:
+            x, padding = pad_map(x, self.padding, self.window), (0, 0)
+        return self.convolution(x, padding, other, overwrite=run.may_overwrite(self, self.other))
+
+
+class TransposedConvolutionStep(WindowStep):
+    """Transposed convolution: windows without padding, then cut to the cell.
+
+    Attributes:
+        crop: Rows and columns of the unpadded result that lie before the cell.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        window: Window,
+        crop: tuple[int, int],
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.crop = crop
+        names = ("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+        defaults: tuple[Any, ...] = (None, None, (1, 1), (0, 0), (0, 0), 1, (1, 1))
+        given = operation.args[1:]
+        self.options = dict(zip(names, (*given, *defaults[len(given) :]), strict=True))
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        assert self.spatial is not None
+        height, width = self.spatial.level.cell
+        full = F.conv_transpose2d(windows, **{**self.options, "padding": 0, "output_padding": 0})
+        top, left = self.crop
+        return full[:, :, top : top + height, left : left + width].contiguous(
+            memory_format=torch.channels_last
+        )
+
+    def on_maps(self, run: Run) -> Any:
+        return F.conv_transpose2d(self.map_of(run), **self.options)
+
+
+class PoolStep(WindowStep):
+    """Max or average pooling.
+
+    Attributes:
+        pool: The pooling of windows, without padding.
+        correction: ``(1, 1, h, w)`` factor where averages count fewer pixels at the borders, or None.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        window: Window,
+        pool: Callable[[Tensor], Tensor],
+        correction: Tensor | None = None,
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.pool = pool
+        self.correction = correction
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        assert self.spatial is not None
+        pooled = self.pool(windows)
+        if self.correction is None:
+            return pooled
+        level, cells = self.spatial.level, run.cells
+        factor = kernels.gather(
+            self.correction.to(pooled).permute(0, 2, 3, 1).contiguous(),
+            torch.zeros_like(cells.stream),
+            *cells.corner(level),
+            level.cell,
+        )
+        return pooled * factor.permute(0, 3, 1, 2)
+
+    def on_maps(self, run: Run) -> Any:
+        operation = self.operations[0]
+        result = operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+        return result[0] if isinstance(result, tuple) else result
+
+
+class ResampleStep(WindowStep):
+    """Resizing (or adaptive pooling) by a small matrix per row and column of cells."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        rows: CellMatrices,
+        columns: CellMatrices,
+    ) -> None:
+        window = Window(rows.starts, columns.starts, (rows.window, columns.window))
+        super().__init__(operation, spatial, source, window)
+        self.rows = rows.matrices
+        self.columns = columns.matrices
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        cells = run.cells
+        rows, columns = (m.to(windows) for m in (self.rows, self.columns))
+        result = resample_windows(windows.permute(0, 2, 3, 1), rows[cells.row], columns[cells.column])
+        return result.permute(0, 3, 1, 2)
+
+    def on_maps(self, run: Run) -> Any:
+        operation = self.operations[0]
+        return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+
+
+class EnlargeStep(WindowStep):
+    """Bilinear or bicubic enlargement by whole factors, which is the same in every cell.
+
+    Attributes:
+        mode: As in ``interpolate``.
+        factors: Height and width.
+        halo: Input pixels around the cell that its pixels depend on.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        window: Window,
+        mode: str,
+        factors: tuple[int, int],
+        halo: int,
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.mode = mode
+        self.factors = factors
+        self.halo = halo
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        scale = tuple(float(f) for f in self.factors)
+        corners = None if self.mode.startswith("nearest") else False
+        large = F.interpolate(windows, scale_factor=scale, mode=self.mode, align_corners=corners)
+        top, left = (self.halo * f for f in self.factors)
+        if not self.halo:
+            return large
+        return large[:, :, top : large.shape[2] - top, left : large.shape[3] - left]
+
+    def on_maps(self, run: Run) -> Any:
+        operation = self.operations[0]
+        return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+
+
+class PadStep(WindowStep):
+    """Padding as an operation of its own."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        window: Window,
+        padding: tuple[int, int, int, int],
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.padding = padding
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        return windows
+
+    def on_maps(self, run: Run) -> Any:
+        return pad_map(self.map_of(run), self.padding, self.window)
+
+
+class NormStep(Step):
+    """Normalisation by statistics of the whole map: group, instance, or layer norm over space.
+
+    The statistics are those of the canvas (every pixel at its latest value); blocks are normalised with
+    them. With all blocks executed this is the dense result.
+
+    Attributes:
+        groups: Groups of channels with statistics of their own.
+        weight, bias: ``(1, C, 1, 1)`` (or per pixel), or None.
+    """
+
+    kind = "global"
+
+    def __init__(
+        self,
+        operation: Operation,
+        spatial: Spatial,
+        source: str,
+        groups: int,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        eps: float,
+    ) -> None:
+        super().__init__(operation, spatial)
+        self.source = source
+        self.groups = groups
+        self.weight = weight
+        self.bias = bias
+        self.eps = eps
+
+    @property
+    def from_canvas(self) -> list[str]:
+        return [self.source]
+
+    def on_blocks(self, run: Run) -> Any:
+        assert self.spatial is not None
+        pixels = run.pixels(self.source, self.spatial.dims)
+        mean, scale = run.once(self.name, lambda: self._statistics(pixels, run.active))
+        stream = run.cells.stream
+        return self._normalise(run.blocks(self.source), mean[stream], scale[stream])
+
+    def on_maps(self, run: Run) -> Any:
+        assert self.spatial is not None
+        value = run.values[self.source]
+        mean, scale = self._statistics(to_pixels(value, self.spatial.dims), run.active)
+        return self._normalise(value, mean, scale)
+
+    def _statistics(self, pixels: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
+        """Mean and reciprocal deviation ``(N, C, 1, 1)`` of every group, given per channel."""
+        n, height, width, channels = pixels.shape
+        mean = torch.zeros(n, channels, device=pixels.device)
+        scale = torch.ones_like(mean)
+        for stream in active:
+            per_channel = pixels[stream].reshape(height * width, channels)
+            variance, average = torch.var_mean(per_channel.float(), dim=0, correction=0)
+            average, variance = (v.view(self.groups, -1) for v in (average, variance))
+            group_mean = average.mean(1, keepdim=True)
+            group_variance = (variance + (average - group_mean).square()).mean(1, keepdim=True)
+            mean[stream] = group_mean.expand_as(average).reshape(-1)
+            scale[stream] = torch.rsqrt(group_variance + self.eps).expand_as(average).reshape(-1)
+        return mean[:, :, None, None], scale[:, :, None, None]
+
+    def _normalise(self, x: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        if self.weight is not None:
+            scale = scale * self.weight.float()
+        shift = -mean * scale
+        if self.bias is not None:
+            shift = shift + self.bias.float()
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+
+
+class WholeStep(Step):
+    """Everything else: runs densely, stream by stream, on canvases and whole values."""
+
+    kind = "dense"
+
+    def __init__(self, operation: Operation, spatial_inputs: Sequence[str], kind: str) -> None:
+        super().__init__(operation, None)
+        self.kind = kind
+        self.spatial_inputs = list(spatial_inputs)
+
+    @property
+    def from_canvas(self) -> list[str]:
+        return self.spatial_inputs
+
+    def on_blocks(self, run: Run) -> Any:
+        inputs = {name: run.whole(name) for name in dict.fromkeys(self.reads)}
+        operation = self.operations[0]
+        results: list[Any] = [None] * run.streams
+        for stream in run.active:
+            args = look_up(operation.args, inputs, stream)
+            kwargs = look_up(operation.kwargs, inputs, stream)
+            results[stream] = operation.target(*args, **kwargs)
+        return results
+
+    def on_maps(self, run: Run) -> Any:
+        return self.on_blocks(run)
+
+
+def look_up(value: Any, inputs: dict[str, list[Any]], stream: int) -> Any:
+    """Arguments with references replaced by one stream's values."""
+    if isinstance(value, Ref):
+        return inputs[value.name][stream]
+    if isinstance(value, (list, tuple)):
+        return type(value)(look_up(v, inputs, stream) for v in value)
+    if isinstance(value, dict):
+        return {k: look_up(v, inputs, stream) for k, v in value.items()}
+    return value
+
+
+def pad_map(x: Tensor, padding: tuple[int, int, int, int], window: Window) -> Tensor:
+    """A whole map with the borders that windows see."""
+    top, bottom, left, right = padding
+    sides = (left, right, top, bottom)
+    if window.border is Border.CONSTANT:
+        return F.pad(x, sides, value=window.fill)
+    return F.pad(x, sides, mode=window.border.value)
