@@ -49,6 +49,12 @@ class Canvas:
             fresh[:keep] = self.pixels[:keep]
         self.pixels, self._owned = fresh, True
 
+    def spare(self, streams: int) -> Tensor | None:
+        """The canvas's memory as a value to be overwritten, or None where there is none of the right size."""
+        if self.pixels is None or not self._owned or len(self.pixels) != streams:
+            return None
+        return self.value()
+
     def adopt(self, value: Tensor, *, owned: bool) -> None:
         """Take a whole map as the new content, without copying where its memory layout allows.
 

@@ -93,6 +93,7 @@ class Convolution:
         other: Tensor | None = None,
         *,
         overwrite: bool = False,
+        room: Tensor | None = None,
     ) -> Tensor:
         """Convolve.
 
@@ -101,13 +102,21 @@ class Convolution:
             padding: Zeros added at top and bottom, left and right.
             other: ``(B, K, h', w')`` added to the result before the activation.
             overwrite: The result may take the memory of ``other``.
+            room: Memory for the result that is at hand. Fresh memory for a large map costs more than
+                clearing old memory, because the system clears it too, page by page.
         """
         if self._packs(x):
+            if room is not None and not overwrite and self._ends_simply():
+                other, overwrite = room.zero_() if other is None else room.copy_(other), True
             return self._onednn(x, padding, other, overwrite)
         y = F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
         if other is not None:
             y = y + other
         return self.activation.function(y) if self.activation else y
+
+    def _ends_simply(self) -> bool:
+        """Can oneDNN add to the result and then activate it?"""
+        return self.activation is None or self.activation.name == "relu"
 
     def _packs(self, x: Tensor) -> bool:
         return (
@@ -133,7 +142,7 @@ class Convolution:
         if other is None:
             y: Tensor = ops._convolution_pointwise(x, weight, self.bias, *geometry, name, scalars, algorithm)
             return y
-        if name in ("none", "relu"):
+        if self._ends_simply():
             ending: Any = (
                 weight,
                 self.bias,

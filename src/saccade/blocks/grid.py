@@ -192,6 +192,20 @@ class Selection:
         """Number of executed cells of a level."""
         return self._find(level).shape[1]
 
+    def batched(self, level: Level, most: int) -> int:
+        """Number of cells that are computed, with those that fill up the batches of at most ``most``."""
+        whole, rest = divmod(self.count(level), most)
+        return whole * bucket(most) + (bucket(rest) if rest else 0)
+
+    def pixels(self, level: Level) -> int:
+        """Pixels of the map that lie in executed cells."""
+        _, rows, columns = self._find(level)
+        heights, widths = (
+            np.minimum(axis.cell, axis.size - index * axis.cell)
+            for axis, index in ((level.rows, rows), (level.columns, columns))
+        )
+        return int((heights * widths).sum())
+
     def chunks(self, level: Level, most: int) -> list[Cells]:
         """Executed cells of a level in the order stream, row, column, in batches of at most ``most``."""
         key = (level.owners, most)

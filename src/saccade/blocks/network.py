@@ -15,7 +15,7 @@ from saccade.blocks.capture import Captured, Ref, affine
 from saccade.blocks.grid import FULL, KEEP, Grid, Selection
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.segments import Segment, cut
-from saccade.blocks.steps import InputStep, PixelStep, Run, Spatial, Step
+from saccade.blocks.steps import ConvolutionStep, EnlargeStep, InputStep, PixelStep, Run, Spatial, Step
 from saccade.errors import NetworkError
 
 
@@ -189,6 +189,8 @@ class BlockNetwork:
                 alone = name not in shared and name != reader and step.reads.count(name) == 1
                 if alike and alone and not isinstance(source, InputStep):
                     step.consumes.add(name)
+                    if isinstance(source, EnlargeStep) and isinstance(step, ConvolutionStep):
+                        source.lands_in = step.name
 
     def _welcome(self, streams: int) -> None:
         """New streams start with a frame in full; streams that are gone are forgotten."""

@@ -131,6 +131,11 @@ class Run:
             self._memo[key] = compute()
         return self._memo[key]
 
+    def room(self, name: str) -> Tensor | None:
+        """Memory for the map of a value in a dense frame: that of its canvas, where nobody else sees it."""
+        canvas = self.canvases.get(name)
+        return canvas.spare(self.streams) if canvas is not None else None
+
     def may_overwrite(self, step: Step, name: str | None) -> bool:
         """Is a value of no use to anybody after ``step``?"""
         return name in step.consumes and (self.selection is not None or name not in self.canvases)
@@ -448,7 +453,8 @@ class ConvolutionStep(WindowStep):
             padding = (top, left)
         else:
             x, padding = pad_map(x, self.padding, self.window), (0, 0)
-        return self.convolution(x, padding, other, overwrite=run.may_overwrite(self, self.other))
+        overwrite = run.may_overwrite(self, self.other)
+        return self.convolution(x, padding, other, overwrite=overwrite, room=run.room(self.name))
 
 
 class TransposedConvolutionStep(WindowStep):
@@ -561,6 +567,7 @@ class EnlargeStep(WindowStep):
         mode: As in ``interpolate``.
         factors: Height and width.
         halo: Input pixels around the cell that its pixels depend on.
+        lands_in: The step that adds this result to its own and may take its memory, or None.
     """
 
     def __init__(
@@ -577,6 +584,7 @@ class EnlargeStep(WindowStep):
         self.mode = mode
         self.factors = factors
         self.halo = halo
+        self.lands_in: str | None = None
 
     def compute(self, windows: Tensor, run: Run) -> Tensor:
         scale = tuple(float(f) for f in self.factors)
@@ -589,6 +597,10 @@ class EnlargeStep(WindowStep):
 
     def on_maps(self, run: Run) -> Any:
         operation = self.operations[0]
+        room = run.room(self.lands_in) if self.lands_in else None
+        if room is not None and self.mode == "bilinear" and not torch.is_grad_enabled():
+            size = list(self.shape[2:])
+            return aten.upsample_bilinear2d.out(self.map_of(run), size, False, None, None, out=room)
         return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
 
 
