@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from saccade.classes import IGNORE
-from saccade.training.losses import balanced_class_weights, lovasz_softmax, segmentation_loss
+from saccade.training.losses import class_weights, lovasz_softmax, segmentation_loss
 from saccade.training.recipe import LossConfig
 
 
@@ -107,8 +107,9 @@ def test_lovasz_joins_the_loss_at_the_networks_own_resolution() -> None:
     assert (both - plain).item() == pytest.approx(0.5 * lovasz_softmax(logits, labels[:, ::3, ::3]).item())
 
 
-def test_balanced_weights_follow_the_formula_and_average_one_over_pixels() -> None:
-    weights = balanced_class_weights(torch.tensor([900, 100, 0]))
-    raw = [1 / math.log(1.02 + f) for f in (0.9, 0.1, 0.0)]
+@pytest.mark.parametrize(("kind", "power"), [("balanced", 1.0), ("softened", 0.5)])
+def test_class_weights_follow_the_formula_and_average_one_over_pixels(kind: str, power: float) -> None:
+    weights = class_weights(kind, torch.tensor([900, 100, 0]))
+    raw = [(1 / math.log(1.02 + f)) ** power for f in (0.9, 0.1, 0.0)]
     mean = 0.9 * raw[0] + 0.1 * raw[1]
     assert weights.tolist() == pytest.approx([r / mean for r in raw], rel=1e-5)

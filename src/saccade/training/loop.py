@@ -22,7 +22,7 @@ from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
 from saccade.training.data import Crops, TrainingImages
 from saccade.training.log import write_row
-from saccade.training.losses import balanced_class_weights, segmentation_loss
+from saccade.training.losses import class_weights, segmentation_loss
 from saccade.training.recipe import StageConfig, TrainConfig, as_tree
 from saccade.training.validation import validate
 from saccade.video.frame import normalise
@@ -68,9 +68,9 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     average = MovingAverage(network, config.ema)
     optimiser = make_optimiser(network, config)
     model, optimiser = accelerator.prepare(network, optimiser)
-    class_weights = None
-    if config.loss.class_weights == "balanced":
-        class_weights = balanced_class_weights(images.class_counts()).to(accelerator.device)
+    weights = None
+    if config.loss.class_weights != "none":
+        weights = class_weights(config.loss.class_weights, images.class_counts()).to(accelerator.device)
 
     first = 0
     checkpoint = config.folder / "checkpoint.pt"
@@ -101,7 +101,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
             batches=batches,
             learning_rate=learning_rate,
             progress=progress,
-            class_weights=class_weights,
+            weights=weights,
             config=config,
         )
         if accelerator.is_main_process:
@@ -135,7 +135,7 @@ def train_epoch(
     batches: Any,
     learning_rate: Callable[[int], float],
     progress: Callable[[int], None],
-    class_weights: Tensor | None,
+    weights: Tensor | None,
     config: TrainConfig,
 ) -> float:
     """One pass over the crops; gives back the mean loss of this process's batches.
@@ -150,7 +150,7 @@ def train_epoch(
         frames = normalise(images)
         with accelerator.autocast():
             logits = model(frames)
-        loss = segmentation_loss(logits, labels, config.loss, class_weights)
+        loss = segmentation_loss(logits, labels, config.loss, weights)
         if not torch.isfinite(loss):
             stop_at_bad_batch(config.folder, step, images, labels, loss)
         optimiser.zero_grad()

@@ -85,12 +85,19 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def balanced_class_weights(counts: Tensor) -> Tensor:
-    """``1 / log(1.02 + frequency)`` per class (Paszke et al., ENet, 2016), with pixel-weighted mean 1.
+def class_weights(kind: str, counts: Tensor) -> Tensor:
+    """Weights of the classes in cross-entropy, with mean 1 over the labelled pixels.
 
     Args:
+        kind: ``balanced``, ``1 / log(1.02 + frequency)`` (Paszke et al., ENet, 2016), or
+            ``softened``, its square root.
         counts: ``(K,)`` labelled pixels per class in the training data.
+
+    Returns:
+        ``(K,)`` float32.
     """
     frequency = counts.double() / counts.sum().clamp(min=1)
     weights = 1 / torch.log(1.02 + frequency)
+    if kind == "softened":
+        weights = weights.sqrt()
     return (weights / (weights * frequency).sum().clamp(min=1e-12)).float()

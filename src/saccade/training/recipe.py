@@ -63,14 +63,15 @@ class LossConfig:
         kind: ``cross_entropy``; ``ohem`` keeps pixels whose probability of the true class is below
             ``ohem_threshold`` (at least ``keep`` of all); ``bootstrapped`` keeps the ``keep`` share
             of the pixels with the largest loss.
-        class_weights: ``none``, or ``balanced``: ``1 / log(1.02 + frequency)`` (ENet), scaled to a
-            mean of 1 over the pixels of the training data.
+        class_weights: ``none``; ``balanced``: ``1 / log(1.02 + frequency)`` (ENet), scaled to a mean
+            of 1 over the pixels of the training data; ``softened``: the square root of those, for
+            networks that see too many rare classes.
         lovasz: Weight of the Lovasz-softmax loss (a surrogate of mIoU) beside cross-entropy, on the
             pixels that the network's own resolution samples.
     """
 
     kind: Literal["cross_entropy", "ohem", "bootstrapped"] = "cross_entropy"
-    class_weights: Literal["none", "balanced"] = "none"
+    class_weights: Literal["none", "balanced", "softened"] = "none"
     ohem_threshold: float = 0.7
     keep: float = 0.25
     lovasz: float = 0.0
