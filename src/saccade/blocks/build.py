@@ -401,7 +401,7 @@ def window_of(
     border: Border = Border.CONSTANT,
     fill: float = 0.0,
 ) -> Window:
-    """What a cell of ``level`` reads, if output pixel ``i`` reads ``kernel`` pixels from ``stride i - before``."""
+    """What a cell reads, where output pixel ``i`` reads ``kernel`` pixels from ``i * stride - before``."""
     starts, size, inside = [], [], builder.spatial[source] is not None
     below = builder.source_level(source)
     for axis, origin, k, s, p in zip(

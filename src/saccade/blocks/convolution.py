@@ -85,6 +85,8 @@ class Convolution:
         self.groups = groups
         self.activation: Activation | None = None
         self._packed: Tensor | None = None
+        self._product: Convolution | None = None
+        self._bare: Convolution | None = None
 
     def __call__(
         self,
@@ -113,6 +115,20 @@ class Convolution:
         if other is not None:
             y = y + other
         return self.activation.function(y) if self.activation else y
+
+    def as_product(self) -> Convolution:
+        """The same on rows of a matrix: ``(1, h w C, 1, M)``, a pixel's neighbourhood as channels."""
+        if self._product is None:
+            rows = self.weight.permute(0, 2, 3, 1).reshape(len(self.weight), -1, 1, 1)
+            self._product = Convolution(rows, self.bias, (1, 1), (1, 1), 1)
+        self._product.activation = self.activation
+        return self._product
+
+    def bare(self) -> Convolution:
+        """The same without activation."""
+        if self._bare is None:
+            self._bare = Convolution(self.weight, self.bias, self.stride, self.dilation, self.groups)
+        return self._bare
 
     def _ends_simply(self) -> bool:
         """Can oneDNN add to the result and then activate it?"""

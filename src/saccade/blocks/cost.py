@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from saccade.blocks.capture import Captured, Operation, Ref
+from saccade.blocks.capture import Captured, Operation, Ref, frame_input
 from saccade.blocks.grid import Level, Selection
 from saccade.blocks.segments import Segment
 from saccade.blocks.steps import ConvolutionStep, ResampleStep, Step, TransposedConvolutionStep
@@ -83,7 +83,8 @@ class MacCounter:
         return sum(self._operation(operation, uncounted) for operation in step.operations)
 
     def _operation(self, operation: Operation, uncounted: list[str]) -> int:
-        if torch.Tag.pointwise in getattr(operation.target, "tags", ()):
+        pointwise = torch.Tag.pointwise in getattr(operation.target, "tags", ())
+        if pointwise or operation.target is frame_input:
             return 0
         if getattr(operation.target, "namespace", "aten") not in OWN_NAMESPACES:
             uncounted.append(operation_name(operation.target))

@@ -148,6 +148,7 @@ class Cells:
     column: Tensor
     count: int
     _places: dict[object, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _pixels: dict[object, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -162,6 +163,28 @@ class Cells:
     def corner(self, level: Level) -> tuple[Tensor, Tensor]:
         """Top row and left column ``(B,)`` of the cells themselves."""
         return self.place(Starts(level.rows.cell, 0), Starts(level.columns.cell, 0))
+
+    def pixels(
+        self, rows: Starts, columns: Starts, size: tuple[int, int], stride: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Stream, top row and left column ``(B * height * width,)`` of the window of each pixel of each cell.
+
+        Args:
+            rows, columns: Where the window of a cell's first pixel starts.
+            size: Height and width of the cells.
+            stride: Distance between the windows of neighbouring pixels.
+        """
+        key = (rows, columns, size, stride)
+        if key not in self._pixels:
+            top, left = self.place(rows, columns)
+            down, across = (torch.arange(n, device=top.device) * s for n, s in zip(size, stride, strict=True))
+            whole = (len(self), *size)
+            self._pixels[key] = (
+                self.stream[:, None, None].expand(whole).reshape(-1),
+                (top[:, None] + down)[:, :, None].expand(whole).reshape(-1),
+                (left[:, None] + across)[:, None, :].expand(whole).reshape(-1),
+            )
+        return self._pixels[key]
 
     def real(self) -> Cells:
         """Without the repeated ones."""

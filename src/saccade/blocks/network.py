@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from torch import Tensor
 
 from saccade.blocks.canvas import Canvas
 from saccade.blocks.capture import Captured, Ref, affine
+from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
 from saccade.blocks.grid import FULL, KEEP, Grid, Selection
 from saccade.blocks.options import EngineOptions
+from saccade.blocks.plan import Plan, plan_of
 from saccade.blocks.segments import Segment, cut
 from saccade.blocks.steps import ConvolutionStep, EnlargeStep, InputStep, PixelStep, Run, Spatial, Step
+from saccade.blocks.tuning import Tuning
 from saccade.errors import NetworkError
 
 
@@ -51,6 +55,7 @@ class BlockNetwork:
         self._fresh: set[int] = set()
         self._streams = 0
         self._previous: list[Any] | None = None
+        self.use(Tuning())
 
     @torch.no_grad()
     def dense(self, frames: Tensor) -> Any:
@@ -75,7 +80,7 @@ class BlockNetwork:
         self._welcome(len(frames))
         for stream in self._fresh:
             active[stream] = True
-        if active.mean() > self.options.dense_above:
+        if active.mean() > self._dense_above:
             active[:] = True
         self.executed = torch.from_numpy(np.where(active, FULL, KEEP).astype(np.int8))
         self._fresh.clear()
@@ -87,9 +92,48 @@ class BlockNetwork:
         self._previous = values
         return self._structured(values)
 
+    def use(self, tuning: Tuning) -> None:
+        """Execute as was measured to be fastest."""
+        self.tuning = tuning
+        wanted = self.options.dense_above
+        self._dense_above = tuning.dense_above if wanted is None else wanted
+        for step in self.steps:
+            if isinstance(step, ConvolutionStep):
+                step.matrix = step.name in tuning.matrix
+                step.map_from = tuning.map_from.get(step.name)
+
+    def forget(self) -> None:
+        """Be as if no frame had ever been seen."""
+        self._fresh, self._streams = set(), 0
+        self._previous = self.executed = None
+
     def reset(self, streams: Sequence[int] | None = None) -> None:
         """Forget the past of these streams (all by default): their next frame is executed in full."""
         self._fresh.update(range(self._streams) if streams is None else streams)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What is done with each operation of the network, and what it costs."""
+        return plan_of(self.captured, self._segments, self._canvases, self.grid, self._macs)
+
+    @property
+    def cost(self) -> BlockCost | None:
+        """MACs of the last step; None before the first."""
+        if self.executed is None:
+            return None
+        active = self.executed.cpu().numpy() != KEEP
+        if active.all():
+            return self._costs.of_frames(len(active))
+        return self._costs.of_blocks(Selection(self.grid, active, torch.device("cpu")))
+
+    @cached_property
+    def _macs(self) -> dict[str, StepMacs]:
+        counter = MacCounter(self.captured)
+        return {step.name: counter.count(step) for step in self.steps}
+
+    @cached_property
+    def _costs(self) -> CostTable:
+        return CostTable(self._segments, self._macs)
 
     def _execute(self, frames: Tensor, selection: Selection | None) -> list[Any]:
         """Run all steps; the values of the outputs, all streams in one batch."""

@@ -87,6 +87,12 @@ class Run:
         assert self._cells is not None
         return self._cells
 
+    def count(self, spatial: Spatial | None) -> int:
+        """Number of cells of a level that are executed in all."""
+        assert self.selection is not None
+        assert spatial is not None
+        return self.selection.count(spatial.level)
+
     def start_batch(self, number: int, cells: Cells) -> None:
         """Go on to the next batch of cells of a segment."""
         self.batch_number, self._cells = number, cells
@@ -424,6 +430,8 @@ class ConvolutionStep(WindowStep):
     Attributes:
         padding: ``(top, bottom, left, right)`` pixels that the map is padded by.
         other: Name of the value that is added.
+        matrix: Turn the windows into rows of a matrix, one per pixel: faster where cells are tiny.
+        map_from: Convolve the whole canvas where at least so many cells are executed; None for never.
     """
 
     def __init__(
@@ -440,6 +448,54 @@ class ConvolutionStep(WindowStep):
         self.padding = padding
         self.channels_read = convolution.weight.shape[1] * convolution.groups
         self.other: str | None = None
+        self.matrix = False
+        self.map_from: int | None = None
+
+    @property
+    def can_be_matrix(self) -> bool:
+        """Is a row of the matrix a plain window of the canvas?"""
+        kernel = self.convolution
+        return kernel.groups == 1 and kernel.dilation == (1, 1) and not self.window.inside
+
+    def on_blocks(self, run: Run) -> Any:
+        if self.map_from is not None and run.count(self.spatial) >= self.map_from:
+            return self._from_map(run)
+        return self._by_matrix(run) if self.matrix else super().on_blocks(run)
+
+    def _by_matrix(self, run: Run) -> Tensor:
+        """The cells, with each pixel's neighbourhood as a row of a matrix."""
+        assert self.spatial is not None
+        cells, kernel = run.cells, self.convolution
+        height, width = self.spatial.level.cell
+        rows, columns = self.window.rows, self.window.columns
+        stream, top, left = cells.pixels(rows, columns, (height, width), kernel.stride)
+        pixels = run.pixels(self.source, IMAGE)
+        size = (kernel.weight.shape[2], kernel.weight.shape[3])
+        border, fill = self.window.border, self.window.fill
+        matrix = kernels.gather(pixels, stream, top, left, size, border=border, fill=fill)
+        matrix = matrix.view(1, 1, len(stream), -1).permute(0, 3, 1, 2)
+        other = None
+        if self.other:
+            other = to_pixels(run.blocks(self.other), IMAGE).view(1, 1, len(stream), -1).permute(0, 3, 1, 2)
+        result = kernel.as_product()(matrix, other=other)
+        return result.permute(0, 2, 3, 1).reshape(len(cells), height, width, -1).permute(0, 3, 1, 2)
+
+    def _from_map(self, run: Run) -> Tensor:
+        """The cells of the whole convolved canvas."""
+        assert self.spatial is not None
+
+        def convolved() -> Tensor:
+            source = run.pixels(self.source, IMAGE).permute(0, 3, 1, 2)
+            y = self.convolution.bare()(pad_map(source, self.padding, self.window))
+            return y.permute(0, 2, 3, 1).contiguous()
+
+        level, cells = self.spatial.level, run.cells
+        pixels = run.once(("convolved", self.name), convolved)
+        blocks = kernels.gather(pixels, cells.stream, *cells.corner(level), level.cell).permute(0, 3, 1, 2)
+        if self.other:
+            blocks = blocks + run.blocks(self.other)
+        activation = self.convolution.activation
+        return activation.function(blocks) if activation else blocks
 
     def compute(self, windows: Tensor, run: Run) -> Tensor:
         other = run.blocks(self.other) if self.other else None

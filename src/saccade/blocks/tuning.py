@@ -1,0 +1,218 @@
+"""What is fastest on this machine: measured once per network and machine, and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+import saccade
+from saccade.blocks.grid import FULL, Selection
+from saccade.blocks.kernels.build import cache_folder
+from saccade.blocks.segments import LEAST_BATCH
+from saccade.blocks.steps import ConvolutionStep, Run
+
+if TYPE_CHECKING:
+    from saccade.blocks.network import BlockNetwork
+
+DENSE_ABOVE = 0.95
+"""Without measurement: from this share of the blocks on, a dense frame is about as fast."""
+
+SMALL_CELL = 64
+"""On a CPU, cells of more pixels than this make efficient windows; they are not measured."""
+
+MARGIN = 1.15
+"""An alternative must be faster by this factor, so that noise does not choose it."""
+
+STEPS_OF_SHARE = 32
+"""Shares are rounded down to this many steps, so that noise rarely changes them."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Choices for one network on one machine.
+
+    Attributes:
+        dense_above: Share of the blocks above which a dense frame is faster.
+        matrix: Convolutions whose windows are turned into a matrix product.
+        map_from: Convolutions that run on the whole map from this number of executed cells on.
+    """
+
+    dense_above: float = DENSE_ABOVE
+    matrix: tuple[str, ...] = ()
+    map_from: dict[str, int] = field(default_factory=dict)
+
+
+def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
+    """The choices for a network: from disk, or measured now (about three dense frames) and kept.
+
+    Set the environment variable ``SACCADE_AUTOTUNE=0`` to do without: then nothing depends on time.
+
+    Args:
+        network: Freshly converted; it has forgotten the measurement afterwards.
+        example: ``(N, C, H, W)`` frames of the size, type and device that it is used with.
+    """
+    if os.environ.get("SACCADE_AUTOTUNE") == "0":
+        return Tuning()
+    path = tuning_file(network, example)
+    try:
+        stored = json.loads(path.read_text())
+        return Tuning(stored["dense_above"], tuple(stored["matrix"]), stored["map_from"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    tuning = measure(network, example[:1])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(tuning), indent=1))
+        partial.replace(path)
+    except OSError:
+        pass  # a read-only home only means measuring again
+    return tuning
+
+
+def tuning_file(network: BlockNetwork, example: Tensor) -> Path:
+    """Where the choices for a network are kept; in no folder of the user's where there is none."""
+    try:
+        folder = cache_folder().parent
+    except RuntimeError:
+        folder = Path(tempfile.gettempdir()) / "saccade"
+    return folder / "tuning" / f"{fingerprint(network, example)}.json"
+
+
+def fingerprint(network: BlockNetwork, example: Tensor) -> str:
+    """A name for a network on a machine: changes when a measurement would."""
+    device = example.device
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{processor()} {torch.get_num_threads()}"
+    )
+    steps = [
+        (
+            s.name,
+            s.shape,
+            tuple(s.convolution.weight.shape) if isinstance(s, ConvolutionStep) else type(s).__name__,
+        )
+        for s in network.steps
+    ]
+    what = (saccade.__version__, torch.__version__, machine, str(example.dtype), tuple(example.shape[1:]))
+    text = repr((what, network.grid, network.options, steps))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        with Path("/proc/cpuinfo").open() as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+@torch.no_grad()
+def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
+    """Time the alternatives with one stream.
+
+    Args:
+        network: Left as if it had seen no frame.
+        frames: ``(1, C, H, W)``.
+    """
+    everything = torch.full((1, *network.grid.shape), FULL, dtype=torch.int8)
+    network.step(frames, everything)
+    total = everything.numel()
+    if total < 2:
+        network.forget()
+        return Tuning()
+    matrix, map_from = measure_layers(network, frames)
+    network.use(Tuning(dense_above=1.0, matrix=matrix, map_from=map_from))
+    half = torch.zeros_like(everything).view(-1)
+    half[::2] = FULL
+    half = half.view_as(everything)
+    share = float((half == FULL).float().mean())
+    dense = seconds(lambda: network.step(frames, everything), frames, 2)
+    blocks = seconds(lambda: network.step(frames, half), frames, 2)
+    network.forget()
+    even = math.floor(share * dense / blocks * STEPS_OF_SHARE) / STEPS_OF_SHARE
+    return Tuning(min(1.0, max(1 / STEPS_OF_SHARE, even)), matrix, map_from)
+
+
+def measure_layers(network: BlockNetwork, frames: Tensor) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Which convolutions to run as a matrix product, and from how many cells on the whole map."""
+    matrix: list[str] = []
+    map_from: dict[str, int] = {}
+    on_cpu = frames.device.type == "cpu"
+    for segment in network._segments:
+        for step in segment.steps:
+            if not isinstance(step, ConvolutionStep) or step.window.inside or step.spatial is None:
+                continue
+            level = step.spatial.level
+            total = math.prod(level.cells)
+            if total < LEAST_BATCH or (on_cpu and math.prod(level.cell) > SMALL_CELL):
+                continue
+            batch = min(segment.batch, total)
+            windows = layer_seconds(network, step, frames, batch)
+            best = windows
+            if step.can_be_matrix:
+                step.matrix = True
+                product = layer_seconds(network, step, frames, batch)
+                step.matrix = False
+                if product * MARGIN < windows:
+                    matrix.append(step.name)
+                    best = product
+            step.map_from = 0
+            whole = layer_seconds(network, step, frames, batch)
+            step.map_from = None
+            cells = math.ceil(MARGIN * whole / (best / batch))
+            if cells < total:
+                map_from[step.name] = cells
+    return tuple(matrix), map_from
+
+
+def layer_seconds(network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int) -> float:
+    """Seconds of one convolution on a batch of cells."""
+    assert step.spatial is not None
+    everything = torch.ones((1, *network.grid.shape), dtype=torch.bool).numpy()
+    selection = Selection(network.grid, everything, frames.device)
+    cells = selection.chunks(step.spatial.level, batch)[0]
+    shape = (len(cells), step.shape[1], *step.spatial.level.cell)
+    other = torch.zeros(shape, dtype=frames.dtype, device=frames.device)
+    other = other.contiguous(memory_format=torch.channels_last)
+
+    def once() -> None:
+        run = Run(network._spatial, network._canvases, selection, 1)
+        run.start_batch(0, cells)
+        if step.other:
+            run.values[step.other] = other
+        step.on_blocks(run)
+
+    return seconds(once, frames, 3)
+
+
+def seconds(work: Callable[[], object], frames: Tensor, repeats: int) -> float:
+    """Shortest of a few runs, after one that does not count."""
+
+    def wait() -> None:
+        if frames.device.type == "cuda":
+            torch.cuda.synchronize(frames.device)
+
+    work()
+    times = []
+    for _ in range(repeats):
+        wait()
+        start = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - start)
+    return min(times)
