@@ -116,6 +116,12 @@ class Captured:
             for name in dict.fromkeys(operation.inputs()):
                 self.users[name].append(operation.name)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network's frames are."""
+        device: torch.device = next(iter(self.operations.values())).value.device
+        return device
+
     def output_names(self) -> set[str]:
         """Operations whose results the module gives back."""
         return {o.name for o in self.outputs if isinstance(o, Ref)}

@@ -51,7 +51,7 @@ class BlockNetwork:
         self._canvases = self._make_canvases()
         self._last_reads = self._find_last_reads()
         self._allow_overwriting()
-        self._segments = cut(steps, self._canvases)
+        self._segments = cut(steps, self._canvases, captured.device)
         self._fresh: set[int] = set()
         self._streams = 0
         self._previous: list[Any] | None = None

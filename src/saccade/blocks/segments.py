@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import torch
+
 from saccade.blocks.canvas import Canvas
 from saccade.blocks.grid import Level
 from saccade.blocks.steps import Step, WindowStep
@@ -14,6 +16,9 @@ BATCH_BYTES = 8 << 20
 
 LEAST_BATCH = 8
 """Fewer cells than this at a time would not keep the cores busy."""
+
+ACCELERATOR_BATCH = 1 << 14
+"""An accelerator wants all the work at once."""
 
 
 @dataclass(eq=False)
@@ -35,7 +40,7 @@ class Segment:
     last_reads: dict[str, list[str]] = field(default_factory=dict)
 
 
-def cut(steps: list[Step], canvases: dict[str, Canvas]) -> list[Segment]:
+def cut(steps: list[Step], canvases: dict[str, Canvas], device: torch.device) -> list[Segment]:
     """Cut a list of steps where one looks beyond its block at what another just computed."""
     segments: list[Segment] = []
     for step in steps:
@@ -54,7 +59,7 @@ def cut(steps: list[Step], canvases: dict[str, Canvas]) -> list[Segment]:
             segments.append(Segment([step], level))
     home = {step.name: segment for segment in segments for step in segment.steps}
     for segment in segments:
-        segment.batch = batch_size(segment)
+        segment.batch = batch_size(segment) if device.type == "cpu" else ACCELERATOR_BATCH
         for step in segment.steps:
             for name in step.reads:
                 if home[name] is not segment and name not in canvases and home[name].level is not None:
