@@ -25,7 +25,7 @@ def convert(
         block_size: Side of a block in pixels of the frame. Need not divide the size.
         options: Behaviour that differs from dense execution on purpose.
 
-    The first conversion for a size measures what is fastest on this machine, in the time of about three dense
+    The first conversion for a size measures what is fastest on this machine, in the time of about six dense
     frames, and keeps the result in the user's cache folder (``SACCADE_AUTOTUNE=0`` does without).
 
     Raises:

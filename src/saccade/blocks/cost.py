@@ -32,7 +32,8 @@ class BlockCost:
         executed: What was done; the sum of ``block`` and ``whole``.
         halo: The part of ``executed`` that dense execution does not do for the same pixels: cells repeated to
             fill a batch, pixels of ragged cells that lie beyond the map, windows of transposed convolutions
-            that reach beyond the cell, and the matrix products by which blocks are resized.
+            that reach beyond the cell, the matrix products by which blocks are resized, and the cells that
+            nobody asked for where a convolution runs on whole maps because that is faster.
         dense: What frame-by-frame execution of the same frames costs.
         block: Operations that run on the executed blocks alone.
         whole: Operations that look at the whole map, for every stream with at least one executed block.
@@ -150,16 +151,16 @@ class CostTable:
     """
 
     def __init__(self, segments: Iterable[Segment], macs: dict[str, StepMacs]) -> None:
-        self._parts: dict[tuple[Level, int], list[StepMacs]] = {}
-        whole = 0
+        self._parts: dict[tuple[Level, int], list[tuple[Step, StepMacs]]] = {}
+        self._whole = 0
         for segment in segments:
             for step in segment.steps:
                 if step.spatial is None:
-                    whole += macs[step.name].frame
+                    self._whole += macs[step.name].frame
                 elif macs[step.name].cell:
-                    self._parts.setdefault((step.spatial.level, segment.batch), []).append(macs[step.name])
-        self._whole = whole
-        self._block = sum(m.frame for part in self._parts.values() for m in part)
+                    part = self._parts.setdefault((step.spatial.level, segment.batch), [])
+                    part.append((step, macs[step.name]))
+        self._block = sum(m.frame for part in self._parts.values() for _, m in part)
 
     @property
     def frame(self) -> int:
@@ -173,13 +174,19 @@ class CostTable:
 
     def of_blocks(self, selection: Selection) -> BlockCost:
         """The cost of executing these blocks."""
+        streams, some = len(selection.active), bool(selection.streams)
         block = halo = 0
-        for (level, batch), part in self._parts.items():
-            executed = selection.batched(level, batch) * sum(m.cell for m in part)
-            share = selection.pixels(level), math.prod(level.size)
-            wanted = sum(m.frame for m in part) * share[0] // share[1]
-            block += executed
-            halo += max(0, executed - wanted)
+        for (level, batch), part in self._parts.items() if some else ():
+            cells, batched = selection.count(level), selection.batched(level, batch)
+            pixels, area = selection.pixels(level), math.prod(level.size)
+            for step, macs in part:
+                executed = streams * macs.frame if on_maps(step, cells) else batched * macs.cell
+                block += executed
+                halo += max(0, executed - macs.frame * pixels // area)
         whole = self._whole * len(selection.streams)
-        dense = self.frame * len(selection.active)
-        return BlockCost(block + whole, halo, dense, block, whole)
+        return BlockCost(block + whole, halo, self.frame * streams, block, whole)
+
+
+def on_maps(step: Step, cells: int) -> bool:
+    """Does a step run on the whole maps of all streams, because so many of its cells are executed?"""
+    return isinstance(step, ConvolutionStep) and step.map_from is not None and cells >= step.map_from

@@ -111,10 +111,12 @@ class BlockNetwork:
         """Forget the past of these streams (all by default): their next frame is executed in full."""
         self._fresh.update(range(self._streams) if streams is None else streams)
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
         """What is done with each operation of the network, and what it costs."""
-        return plan_of(self.captured, self._segments, self._canvases, self.grid, self._macs)
+        return plan_of(
+            self.captured, self._segments, self._canvases, self.grid, self._dense_above, self._macs
+        )
 
     @property
     def cost(self) -> BlockCost | None:

@@ -15,15 +15,16 @@ from saccade.blocks.capture import Captured, first
 from saccade.blocks.cost import StepMacs, operation_name
 from saccade.blocks.grid import Axis, Grid, Starts
 from saccade.blocks.segments import Segment
-from saccade.blocks.steps import InputStep, NormStep, Step, WindowStep
+from saccade.blocks.steps import ConvolutionStep, InputStep, NormStep, Step, WindowStep
 
 Kind = Literal["input", "pixel", "window", "global", "unknown"]
 """What an operation looks at: the frame, the block's own pixels, pixels around the block, the whole map, or
 nobody knows what."""
 
-Execution = Literal["blocks", "windows", "statistics", "dense"]
-"""On the executed blocks as they are; on windows around them; on them, with statistics of the whole map; or
-on the whole map of every stream with something to execute."""
+Execution = Literal["blocks", "windows", "matrix", "statistics", "dense"]
+"""On the executed blocks as they are; on windows around them; on a matrix with a row for the window of each
+pixel; on the blocks, with statistics of the whole map; or on the whole map of every stream with something to
+execute."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class PlannedStep:
             values.
         execution: How it runs.
         batch: Cells at a time; None for whole values.
+        map_from: Executed cells from which on the step runs on whole maps instead, as was measured to be faster
+            on this machine; None for never.
         forced_by: Name of the step because of which this one runs densely at every frame: itself, or one
             before it. None for steps that run on blocks.
     """
@@ -65,6 +68,7 @@ class PlannedStep:
     macs_per_cell: int
     execution: Execution
     batch: int | None
+    map_from: int | None
     forced_by: str | None
 
 
@@ -77,6 +81,7 @@ class Plan:
         dtype: Element type of the frames, as torch names it.
         block_size: Side of a block in pixels.
         grid: Rows and columns of blocks.
+        dense_above: Share of the blocks above which a whole frame is executed densely, 0..1.
         steps: In the order of execution.
         uncounted: Operators whose cost is not known, which count as zero MACs.
     """
@@ -85,6 +90,7 @@ class Plan:
     dtype: str
     block_size: int
     grid: tuple[int, int]
+    dense_above: float
     steps: tuple[PlannedStep, ...]
     uncounted: tuple[str, ...]
 
@@ -162,6 +168,9 @@ class Plan:
             facts["dense"] = "nothing: no operation looks at whole maps"
         if self.reading_maps:
             facts["statistics"] = f"of whole maps at every frame, without MACs: {counted(self.reading_maps)}"
+        if maps := [step for step in self.steps if step.map_from is not None]:
+            facts["whole maps"] = f"faster from some number of blocks on: {counted(maps)}"
+        facts["whole frames"] = f"densely above {percent(self.dense_above)} of the blocks"
         facts["canvases"] = f"{self.canvas_bytes / 1e6:.1f} MB for each stream"
         if self.uncounted:
             facts["not counted"] = f"cost not known, zero MACs here: {', '.join(self.uncounted)}"
@@ -181,6 +190,7 @@ class Plan:
             "dtype": self.dtype,
             "block_size": self.block_size,
             "grid": list(self.grid),
+            "dense_above": self.dense_above,
             "macs": self.macs,
             "block_macs": self.block_macs,
             "whole_macs": self.whole_macs,
@@ -223,6 +233,7 @@ def plan_of(
     segments: Sequence[Segment],
     canvases: Mapping[str, Canvas],
     grid: Grid,
+    dense_above: float,
     macs: Mapping[str, StepMacs],
 ) -> Plan:
     """The plan of a converted network.
@@ -232,6 +243,7 @@ def plan_of(
         segments: Its steps, in their batches.
         canvases: By the name of the step whose result they keep.
         grid: Blocks of the frames.
+        dense_above: Share of the blocks above which a whole frame is executed densely.
         macs: Of every step, by name.
     """
     spatial = {step.name: step.spatial for segment in segments for step in segment.steps}
@@ -256,6 +268,7 @@ def plan_of(
         dtype=str(dtype).removeprefix("torch."),
         block_size=grid.block,
         grid=grid.shape,
+        dense_above=dense_above,
         steps=tuple(planned),
         uncounted=tuple(dict.fromkeys(name for m in macs.values() for name in m.uncounted)),
     )
@@ -290,6 +303,7 @@ def planned_step(
         macs_per_cell=macs.cell,
         execution=execution_of(step),
         batch=segment.batch if step.spatial else None,
+        map_from=step.map_from if isinstance(step, ConvolutionStep) else None,
         forced_by=forced_by.get(step.name),
     )
 
@@ -307,6 +321,8 @@ def execution_of(step: Step) -> Execution:
         return "dense"
     if isinstance(step, NormStep):
         return "statistics"
+    if isinstance(step, ConvolutionStep) and step.matrix:
+        return "matrix"
     if isinstance(step, WindowStep) and not step.window.inside:
         return "windows"
     return "blocks"

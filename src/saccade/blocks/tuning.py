@@ -55,7 +55,7 @@ class Tuning:
 
 
 def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
-    """The choices for a network: from disk, or measured now (about three dense frames) and kept.
+    """The choices for a network: from disk, or measured now (about six dense frames) and kept.
 
     Set the environment variable ``SACCADE_AUTOTUNE=0`` to do without: then nothing depends on time.
 
@@ -141,8 +141,10 @@ def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
     half[::2] = FULL
     half = half.view_as(everything)
     share = float((half == FULL).float().mean())
-    dense = seconds(lambda: network.step(frames, everything), frames, 2)
-    blocks = seconds(lambda: network.step(frames, half), frames, 2)
+    dense, blocks = math.inf, math.inf
+    for _ in range(3):  # in turns, so that a machine busy for a while slows both
+        dense = min(dense, seconds(lambda: network.step(frames, everything), frames))
+        blocks = min(blocks, seconds(lambda: network.step(frames, half), frames))
     network.forget()
     even = math.floor(share * dense / blocks * STEPS_OF_SHARE) / STEPS_OF_SHARE
     return Tuning(min(1.0, max(1 / STEPS_OF_SHARE, even)), matrix, map_from)
@@ -197,22 +199,16 @@ def layer_seconds(network: BlockNetwork, step: ConvolutionStep, frames: Tensor, 
             run.values[step.other] = other
         step.on_blocks(run)
 
-    return seconds(once, frames, 3)
+    once()
+    return min(seconds(once, frames) for _ in range(3))
 
 
-def seconds(work: Callable[[], object], frames: Tensor, repeats: int) -> float:
-    """Shortest of a few runs, after one that does not count."""
-
-    def wait() -> None:
-        if frames.device.type == "cuda":
-            torch.cuda.synchronize(frames.device)
-
+def seconds(work: Callable[[], object], frames: Tensor) -> float:
+    """Duration of one call, until the device has finished."""
+    if frames.device.type == "cuda":
+        torch.cuda.synchronize(frames.device)
+    start = time.perf_counter()
     work()
-    times = []
-    for _ in range(repeats):
-        wait()
-        start = time.perf_counter()
-        work()
-        wait()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    if frames.device.type == "cuda":
+        torch.cuda.synchronize(frames.device)
+    return time.perf_counter() - start
