@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saccade.blocks.canvas import to_pixels
 from saccade.blocks.capture import Captured, Operation, Ref, affine, frame_input
 from saccade.blocks.convolution import Convolution, activation_of
 from saccade.blocks.grid import Grid, Level, Starts
@@ -33,6 +34,7 @@ from saccade.blocks.steps import (
     PoolStep,
     ResampleStep,
     SizeOf,
+    SliceStep,
     Spatial,
     Step,
     TransposedConvolutionStep,
@@ -91,7 +93,7 @@ class Builder:
         """Dense execution of an operation that the engine cannot run on blocks."""
         inputs = [n for n in operation.inputs() if self.spatial[n] is not None]
         packet = getattr(operation.target, "overloadpacket", None)
-        known = packet in GLOBAL or not inputs
+        known = packet in GLOBAL or packet in RULES or not inputs
         return WholeStep(operation, inputs, "global" if known else "unknown")
 
     def level(self, height: int, width: int) -> Level:
@@ -117,6 +119,13 @@ class Builder:
             source = self.captured.operations[name.name].shape
             return len(source) == 4 and source[0] == 1 and self.pictures(shape[2:], LEAST_CELL)
         return spatial.dims == IMAGE and self.pictures(shape[2:])
+
+    def shows_all(self, before: Sequence[int], after: Sequence[int], axis: int, step: int) -> bool:
+        """Does every ``step``-th row (or column) of a map, but for some at the border, show the whole map?"""
+        image = (self.grid.height, self.grid.width)[axis]
+        kept = after[axis] * step / before[axis]
+        cell = self.grid.block * after[axis] / image
+        return 1 / FARTHEST_ASPECT <= kept <= FARTHEST_ASPECT and cell >= 0.75
 
     def source_level(self, name: str) -> Level:
         """The level of a value that is read in windows."""
@@ -178,6 +187,9 @@ def operands(builder: Builder, args: Sequence[Any], spatial: Spatial, rank: int)
     def extent(shape: Sequence[int]) -> tuple[int, ...]:
         return tuple(shape[d] if len(shape) >= -d else 1 for d in from_end)
 
+    def broadcasts(shape: Sequence[int]) -> bool:
+        return all(e in (1, s) for e, s in zip(extent(shape), space, strict=True))
+
     def convert(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return [convert(v) for v in value]
@@ -185,15 +197,18 @@ def operands(builder: Builder, args: Sequence[Any], spatial: Spatial, rank: int)
             shape = builder.captured.operations[value.name].shape
             if len(shape) == rank and extent(shape) == (1,) * len(space):
                 return PerStream(value.name)
-            if len(shape) == rank and extent(shape) == space:
+            if len(shape) == rank and broadcasts(shape):
                 return WholeMap(value.name, spatial.dims)
             raise LookupError
         if isinstance(value, Tensor) and value.ndim:
             if extent(value.shape) == (1,) * len(space):
                 return value
-            if extent(value.shape) == space and value.ndim <= rank:
-                full = value.reshape((1,) * (rank - value.ndim) + tuple(value.shape))
-                return MapConstant(full, spatial.dims)
+            if value.ndim <= rank and broadcasts(value.shape):
+                sizes = [1] * (rank - value.ndim) + list(value.shape)
+                full = value.reshape(sizes).expand(
+                    [space[spatial.dims.index(d)] if d in spatial.dims else s for d, s in enumerate(sizes)]
+                )
+                return MapConstant(full, spatial.dims, to_pixels(full, spatial.dims, spatial.level.size))
             raise LookupError
         return value
 
@@ -257,10 +272,10 @@ def along_dim(
     return None if dim == 0 or dim in spatial.dims else PixelStep(operation, spatial, operation.args)
 
 
-def reduction(builder: Builder, operation: Operation) -> Step | None:
+def reduction(builder: Builder, operation: Operation, argument: int = 1) -> Step | None:
     """Means, sums and extrema over dimensions that are neither rows nor columns."""
     spatial = own_space(builder, operation)
-    given = operation.args[1] if len(operation.args) > 1 else operation.kwargs.get("dim")
+    given = operation.args[argument] if len(operation.args) > argument else operation.kwargs.get("dim")
     if spatial is None or given is None or not isinstance(operation.value, Tensor):
         return None
     rank = rank_of(builder, operation)
@@ -306,30 +321,72 @@ def permute(builder: Builder, operation: Operation) -> Step | None:
 
 
 def reshape(builder: Builder, operation: Operation) -> Step | None:
-    """Views that keep rows and columns apart from the rest, flattened into one dimension or not."""
+    """Views that keep rows and columns apart from the rest, or move pixels within their cell only."""
     spatial = own_space(builder, operation)
     if spatial is None or not isinstance(operation.value, Tensor):
         return None
-    shape = builder.captured.operations[operation.args[0].name].shape
-    new = operation.shape
-    first, last = spatial.dims[0], spatial.dims[-1]
-    if len(spatial.dims) == 2 and last != first + 1:
-        return None
-    before, after = math.prod(shape[:first]), math.prod(shape[last + 1 :])
-    height, width = spatial.level.size
-    if not new or new[0] != 1:
-        return None
-    for k in range(1, len(new)):
-        if math.prod(new[:k]) != before:
+    old, new = builder.captured.operations[operation.args[0].name].shape, operation.shape
+    groups = view_groups(old, new)
+    if groups[:1] != [([0], [0])]:
+        return None  # frames must stay apart
+    axes: dict[int, tuple[int, int, int]] = {}
+    for before, after in groups[1:]:
+        here = [d for d in before if d in spatial.dims]
+        if not here:
             continue
-        for space in ((height, width), (height * width,)):
-            end = k + len(space)
-            if tuple(new[k:end]) == space and math.prod(new[end:]) == after:
-                names = ["rows", "columns"] if len(space) == 2 else ["pixels"]
-                sizes = [SizeOf("count"), *new[1:k], *map(SizeOf, names), *new[end:]]
-                placed = Spatial(spatial.level, tuple(range(k, end)))
-                return PixelStep(operation, placed, (operation.args[0], sizes), target=aten.reshape.default)
-    return None
+        # Dimensions of size 1 belong to any group. Of the others, the first counts pixels of the map.
+        inside = [d for d in before if d in here or old[d] > 1]
+        outside = [d for d in after if new[d] > 1] or after[:1]
+        if tuple(here) == spatial.dims and inside == here:
+            height, width = spatial.level.size
+            if [new[d] for d in outside] in ([height, width], [height * width]):
+                return reshaped(operation, Spatial(spatial.level, tuple(outside)))
+        if len(here) > 1 or len(spatial.dims) == 1 or inside[0] != here[0] or not outside:
+            return None
+        merged, parted = (math.prod(old[d] for d in inside[1:]), math.prod(new[d] for d in outside[1:]))
+        axes[here[0]] = (outside[0], merged, parted)
+    if len(axes) < 2:
+        return None
+    rows, columns = (axes[d] for d in spatial.dims)
+    height, width = (n * a // b for n, (_, a, b) in zip(spatial.level.size, (rows, columns), strict=True))
+    level = builder.level(height, width)
+    cells = zip(spatial.level.cell, level.cell, (rows, columns), strict=True)
+    if level.owners != spatial.level.owners or any(c * a != n * b for c, n, (_, a, b) in cells):
+        return None
+    return reshaped(operation, Spatial(level, (rows[0], columns[0])))
+
+
+def reshaped(operation: Operation, spatial: Spatial) -> PixelStep:
+    """A view of cells instead of maps."""
+    sizes: list[Any] = [SizeOf("count"), *operation.shape[1:]]
+    names = ("rows", "columns") if len(spatial.dims) == 2 else ("pixels",)
+    for d, name in zip(spatial.dims, names, strict=True):
+        sizes[d] = SizeOf(name)
+    return PixelStep(operation, spatial, (operation.args[0], sizes), target=aten.reshape.default)
+
+
+def view_groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Dimensions of two shapes of a view that hold the same numbers: the shortest such runs, in order."""
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    if 0 in old:
+        return groups
+    while i < len(old) and j < len(new):
+        before, after = [i], [j]
+        p, q = old[i], new[j]
+        i, j = i + 1, j + 1
+        while p != q:
+            if p < q:
+                before.append(i)
+                p, i = p * old[i], i + 1
+            else:
+                after.append(j)
+                q, j = q * new[j], j + 1
+        groups.append((before, after))
+    if groups:  # what is left has size 1
+        groups[-1][0].extend(range(i, len(old)))
+        groups[-1][1].extend(range(j, len(new)))
+    return groups
 
 
 def select(builder: Builder, operation: Operation) -> Step | None:
@@ -354,6 +411,103 @@ def unsqueeze(builder: Builder, operation: Operation) -> Step | None:
         return None
     dims = tuple(d + (dim <= d) for d in spatial.dims)
     return PixelStep(operation, Spatial(spatial.level, dims), operation.args)
+
+
+def squeeze(builder: Builder, operation: Operation) -> Step | None:
+    """Dimensions of size 1 that go away, but neither the batch nor rows and columns."""
+    spatial = own_space(builder, operation)
+    if spatial is None or len(operation.args) < 2:
+        return None
+    shape = builder.captured.operations[operation.args[0].name].shape
+    given = operation.args[1]
+    dims = {d % len(shape) for d in (given if isinstance(given, (list, tuple)) else [given])}
+    gone = {d for d in dims if shape[d] == 1}
+    if 0 in dims or dims & set(spatial.dims):
+        return None
+    places = tuple(d - sum(g < d for g in gone) for d in spatial.dims)
+    return PixelStep(operation, Spatial(spatial.level, places), operation.args)
+
+
+def expand(builder: Builder, operation: Operation) -> Step | None:
+    """Values repeated along dimensions that are neither rows nor columns."""
+    spatial = own_space(builder, operation)
+    if spatial is None or len(operation.shape) != rank_of(builder, operation):
+        return None
+    sizes = [-1 if d == 0 or d in spatial.dims else size for d, size in enumerate(operation.shape)]
+    return PixelStep(operation, spatial, (operation.args[0], sizes))
+
+
+def repeat(builder: Builder, operation: Operation) -> Step | None:
+    """Copies one after the other along dimensions that are neither rows nor columns."""
+    spatial = own_space(builder, operation)
+    times = operation.args[1]
+    if spatial is None or len(times) != rank_of(builder, operation):
+        return None
+    return None if any(times[d] != 1 for d in (0, *spatial.dims)) else same_dims(builder, operation)
+
+
+def flip(builder: Builder, operation: Operation) -> Step | None:
+    """Reversed order along dimensions that are neither rows nor columns."""
+    spatial = own_space(builder, operation)
+    if spatial is None:
+        return None
+    dims = {d % rank_of(builder, operation) for d in operation.args[1]}
+    return None if dims & {0, *spatial.dims} else same_dims(builder, operation)
+
+
+def slice_of(builder: Builder, operation: Operation) -> Step | None:
+    """Part of a dimension: of channels, or every n-th row or column, or all but a few at the border."""
+    spatial = own_space(builder, operation)
+    if spatial is None:
+        return None
+    shape = builder.captured.operations[operation.args[0].name].shape
+    defaults: tuple[Any, ...] = (0, None, None, 1)
+    dim, start, end, step = (*operation.args[1:], *defaults[len(operation.args) - 1 :])
+    dim %= len(shape)
+    if dim not in spatial.dims:
+        return along_dim(builder, operation, default=0)
+    start, end, step = slice(start, end, step).indices(shape[dim])
+    if (start, end, step) == (0, shape[dim], 1):
+        return PixelStep(operation, spatial, operation.args[:1], target=aten.alias.default)
+    axis = spatial.dims.index(dim)
+    size = [len(range(start, end, step)) if i == axis else n for i, n in enumerate(spatial.level.size)]
+    if len(spatial.dims) == 1 or not builder.shows_all(spatial.level.size, size, axis, step):
+        return None
+    level = builder.level(*size)
+    starts, reads, strides = [], [], []
+    for i, here in enumerate((level.rows, level.columns)):
+        first, stride = (start, step) if i == axis else (0, 1)
+        starts.append(Starts.of([k * here.cell * stride + first for k in range(here.count)]))
+        reads.append((here.cell - 1) * stride + 1)
+        strides.append(stride)
+    window = Window(starts[0], starts[1], (reads[0], reads[1]))
+    return SliceStep(operation, Spatial(level, spatial.dims), operation.args[0].name, window, tuple(strides))
+
+
+def unbind(builder: Builder, operation: Operation) -> Step | None:
+    """All indices of a dimension that is neither rows nor columns, as several results."""
+    spatial = own_space(builder, operation)
+    if spatial is None:
+        return None
+    dim = (operation.args[1] if len(operation.args) > 1 else 0) % rank_of(builder, operation)
+    if dim == 0 or dim in spatial.dims:
+        return None
+    dims = tuple(d - (dim < d) for d in spatial.dims)
+    return PixelStep(operation, Spatial(spatial.level, dims), operation.args)
+
+
+def vector_norm(builder: Builder, operation: Operation) -> Step | None:
+    """Length of vectors along dimensions that are neither rows nor columns."""
+    return reduction(builder, operation, 2)
+
+
+def product(builder: Builder, operation: Operation) -> Step | None:
+    """Each pixel's numbers times a fixed matrix."""
+    spatial = own_space(builder, operation)
+    matrix = operation.args[1]
+    if spatial is None or not isinstance(matrix, Tensor) or matrix.ndim != 2:
+        return None
+    return None if rank_of(builder, operation) - 1 in spatial.dims else same_dims(builder, operation)
 
 
 def getitem(builder: Builder, operation: Operation) -> Step | None:
@@ -610,14 +764,21 @@ def padding_step(builder: Builder, operation: Operation) -> Step | None:
     border, fill = Border.CONSTANT, 0.0
     if packet in (aten.constant_pad_nd, aten.pad):
         mode = operation.args[2] if packet is aten.pad and len(operation.args) > 2 else "constant"
-        border = Border(mode if packet is aten.pad else "constant")
+        border = Border[mode.upper()]
         value = operation.args[-1] if len(operation.args) > (3 if packet is aten.pad else 2) else 0
         fill = float(value or 0)
     elif packet is aten.reflection_pad2d:
         border = Border.REFLECT
     else:
         border = Border.REPLICATE
-    if not builder.image(x, operation) or len(amounts) > 4 or builder.spatial[x.name] is None:
+    spatial = own_space(builder, operation)
+    if spatial is None:
+        return None
+    rank = rank_of(builder, operation)
+    touched = {rank - 1 - i // 2 for i, amount in enumerate(amounts) if amount}
+    if 0 not in touched and not touched & set(spatial.dims):
+        return PixelStep(operation, spatial, operation.args)
+    if not builder.image(x, operation) or len(amounts) > 4:
         return None
     left, right, top, bottom = (*amounts, 0, 0)[:4]
     level = builder.level(*operation.shape[2:])
@@ -752,6 +913,12 @@ MODES = {
 RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     frame_input: frame,
     affine: pointwise,
+    aten.hardswish: pointwise,
+    aten.log_sigmoid: pointwise,
+    aten._prelu_kernel: pointwise,
+    aten.zeros_like: pointwise,
+    aten.ones_like: pointwise,
+    aten.full_like: pointwise,
     operator.getitem: getitem,
     aten.cat: concatenate,
     aten.clone: same_dims,
@@ -765,7 +932,15 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten._softmax: along_dim,
     aten.log_softmax: along_dim,
     aten._log_softmax: along_dim,
-    aten.slice: partial(along_dim, default=0),
+    aten.slice: slice_of,
+    aten.index_select: along_dim,
+    aten.repeat_interleave: partial(along_dim, argument=2),
+    aten.glu: partial(along_dim, default=-1),
+    aten.cumsum: along_dim,
+    aten.flip: flip,
+    aten.expand: expand,
+    aten.repeat: repeat,
+    aten.unbind: unbind,
     aten.split: split,
     aten.split_with_sizes: split,
     aten.chunk: split,
@@ -774,7 +949,15 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.amax: reduction,
     aten.amin: reduction,
     aten.argmax: reduction,
+    aten.argmin: reduction,
+    aten.var: reduction,
+    aten.std: reduction,
+    aten.prod: reduction,
+    aten.logsumexp: reduction,
+    aten.linalg_vector_norm: vector_norm,
     aten.linear: channel_last_map,
+    aten.rms_norm: channel_last_map,
+    aten.matmul: product,
     aten.layer_norm: layer_norm,
     aten.permute: permute,
     aten.transpose: permute,
@@ -784,8 +967,10 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.flatten: reshape,
     aten.select: select,
     aten.unsqueeze: unsqueeze,
+    aten.squeeze: squeeze,
     aten.pixel_shuffle: shuffle,
     aten.pixel_unshuffle: shuffle,
+    aten.channel_shuffle: same_dims,
     aten.conv2d: convolution,
     aten.convolution: convolution,
     aten.conv_transpose2d: transposed_convolution,
@@ -801,4 +986,4 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.instance_norm: instance_norm,
     **dict.fromkeys(MODES, interpolate),
 }
-"""What each operator is. Pointwise operators need no entry; what has none runs densely."""
+"""What each operator is. Operators that torch marks as pointwise need no entry; the others run densely."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, nn
+from torch.export.graph_signature import OutputKind
 
 from saccade.errors import NetworkError
 
@@ -161,8 +162,9 @@ def capture(module: nn.Module, example: Tensor) -> Captured:
         ) from error
     finally:
         module.train(training)
-    captured = read(program, example[:1].shape)
-    fold_batch_norm(captured)
+    with torch.no_grad():
+        captured = read(program, example[:1].shape)
+        fold_batch_norm(captured)
     return captured
 
 
@@ -201,17 +203,31 @@ def read(program: torch.export.ExportedProgram, example: torch.Size) -> Captured
                 continue
             operations[node.name] = Operation(node.name, frame_input, (), {}, node.meta["val"], "input")
         elif node.op == "output":
-            outputs = [resolve(v) for v in node.args[0]]
+            outputs = [
+                resolve(value)
+                for value, spec in zip(node.args[0], signature.output_specs, strict=True)
+                if spec.kind is OutputKind.USER_OUTPUT
+            ]
             break
         else:
             args = tuple(plain(v, resolve) for v in node.args)
             kwargs = {k: plain(v, resolve) for k, v in node.kwargs.items()}
-            operations[node.name] = Operation(
+            operation = Operation(
                 node.name, node.target, args, kwargs, node.meta.get("val"), module_path(node)
             )
+            if is_constant(operation):
+                by_name[node.name] = node.target(*args, **kwargs)
+                continue
+            operations[node.name] = operation
         by_name[node.name] = Ref(node.name)
     assert program.call_spec.out_spec is not None
     return Captured(operations, outputs, program.call_spec.out_spec, example)
+
+
+def is_constant(operation: Operation) -> bool:
+    """Is the result the same for every frame: standardised weights, positions, masks?"""
+    random = torch.Tag.nondeterministic_seeded in getattr(operation.target, "tags", ())
+    return callable(operation.target) and not operation.inputs() and not random
 
 
 def plain(value: Any, resolve: Callable[[Any], Any]) -> Any:
@@ -229,30 +245,73 @@ def module_path(node: torch.fx.Node) -> str:
 
 
 def fold_batch_norm(captured: Captured) -> None:
-    """Batch norm becomes part of the convolution before it, or ``x * scale + shift``."""
+    """Batch norm, and what else scales and shifts channels, becomes part of the convolution before it.
+
+    Batch norm that follows something else becomes ``x * scale + shift``.
+    """
     for operation in list(captured.operations.values()):
+        if operation.name not in captured.operations:
+            continue  # took the first result of a batch norm
         norm = batch_norm_arguments(operation)
-        if norm is None:
+        found = scale_and_shift(*norm) if norm else scaling_arguments(captured, operation)
+        if found is None:
             continue
-        x, weight, bias, mean, variance, eps = norm
-        scale = torch.rsqrt(variance.double() + eps)
-        if weight is not None:
-            scale = scale * weight.double()
-        shift = -mean.double() * scale
-        if bias is not None:
-            shift = shift + bias.double()
-        replacement = x
+        x, scale, shift = found
         if can_absorb(captured, x.name, operation.name):
             absorb(captured, x.name, scale, shift)
-        else:
+            redirect(captured, operation.name, x)
+        elif norm:
             shape = (1, -1) + (1,) * (len(captured.operations[x.name].shape) - 2)
-            dtype = weight.dtype if weight is not None else mean.dtype
-            operation.target, operation.kwargs = affine, {}
-            operation.args = (x, scale.to(dtype).view(shape), shift.to(dtype).view(shape))
             operation.value = first(operation.value)
-            replacement = Ref(operation.name)
-        redirect(captured, operation.name, replacement)
-        captured.count_users()
+            operation.target, operation.kwargs = affine, {}
+            dtype = operation.value.dtype
+            operation.args = (x, scale.to(dtype).view(shape), shift.to(dtype).view(shape))
+            redirect(captured, operation.name, Ref(operation.name))
+    captured.count_users()
+
+
+def scale_and_shift(
+    x: Ref, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Ref, Tensor, Tensor]:
+    """``(x, scale, shift)`` of a batch norm, in double precision."""
+    scale = torch.rsqrt(variance.double() + eps)
+    if weight is not None:
+        scale = scale * weight.double()
+    shift = -mean.double() * scale
+    if bias is not None:
+        shift = shift + bias.double()
+    return x, scale, shift
+
+
+def scaling_arguments(captured: Captured, operation: Operation) -> tuple[Ref, Tensor, Tensor] | None:
+    """``(x, scale, shift)`` of arithmetic with a number, or with one per channel, on maps; or None."""
+    if operation.target not in SCALING or operation.kwargs or len(operation.args) != 2:
+        return None
+    x, other = operation.args
+    if isinstance(other, Ref) and operation.target in (aten.mul.Tensor, aten.add.Tensor):
+        x, other = other, x
+    if not isinstance(x, Ref) or isinstance(other, Ref) or len(operation.shape) != 4:
+        return None
+    if captured.operations[x.name].shape != operation.shape:
+        return None
+    channels = operation.shape[1]
+    number = torch.as_tensor(other, dtype=torch.float64, device=captured.device)
+    per_channel = number.ndim >= 3 and number.shape[-3:] == (channels, 1, 1)
+    if number.numel() != 1 and not (per_channel and number.numel() == channels):
+        return None
+    number = number.reshape(-1).expand(channels)
+    one, zero = torch.ones_like(number), torch.zeros_like(number)
+    parts = {
+        aten.mul.Tensor: (number, zero),
+        aten.div.Tensor: (1 / number, zero),
+        aten.add.Tensor: (one, number),
+        aten.sub.Tensor: (one, -number),
+    }
+    return x, *parts[operation.target]
+
+
+SCALING = (aten.mul.Tensor, aten.div.Tensor, aten.add.Tensor, aten.sub.Tensor)
+"""Arithmetic that a convolution can do with its weights."""
 
 
 def batch_norm_arguments(operation: Operation) -> tuple[Any, ...] | None:
@@ -315,11 +374,15 @@ def folded(args: tuple[Any, ...], scale: Tensor, shift: Tensor) -> tuple[Any, ..
 
 
 def redirect(captured: Captured, old: str, new: Ref) -> None:
-    """Whoever reads ``old`` (or its first of several results) reads ``new``."""
-    stale = {old} - {new.name}
-    for operation in captured.operations.values():
-        if operation.target is GETITEM and operation.args == (Ref(old), 0):
-            stale.add(operation.name)
+    """Whoever reads ``old`` (or its first of several results) reads ``new``; ``old`` goes away."""
+    users = captured.users
+    stale = {old}
+    for name in users[old]:
+        reader = captured.operations[name]
+        if reader.target is GETITEM and reader.args == (Ref(old), 0):
+            stale.add(name)
+    readers = dict.fromkeys(n for name in stale for n in users[name] if n not in stale)
+    stale -= {new.name}
 
     def swap(value: Any) -> Any:
         return new if isinstance(value, Ref) and value.name in stale else value
@@ -327,12 +390,15 @@ def redirect(captured: Captured, old: str, new: Ref) -> None:
     def is_leaf(value: Any) -> bool:
         return isinstance(value, Ref)
 
-    for operation in captured.operations.values():
-        if operation.name in stale:
-            continue
+    for name in readers:
+        operation = captured.operations[name]
         operation.args = pytree.tree_map(swap, operation.args, is_leaf=is_leaf)
         operation.kwargs = pytree.tree_map(swap, operation.kwargs, is_leaf=is_leaf)
     captured.outputs = [swap(o) for o in captured.outputs]
+    for name in stale:
+        del captured.operations[name], users[name]
+    kept = [name for name in users[new.name] if name not in stale]
+    users[new.name] = list(dict.fromkeys((*kept, *readers)))
 
 
 GETITEM = operator.getitem

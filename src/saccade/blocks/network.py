@@ -18,13 +18,28 @@ from saccade.blocks.grid import FULL, KEEP, Grid, Selection
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.plan import Plan, plan_of
 from saccade.blocks.segments import Segment, cut
-from saccade.blocks.steps import ConvolutionStep, EnlargeStep, InputStep, PixelStep, Run, Spatial, Step
+from saccade.blocks.steps import (
+    ConvolutionStep,
+    EnlargeStep,
+    InputStep,
+    PixelStep,
+    Run,
+    SliceStep,
+    Spatial,
+    Step,
+    WholeStep,
+)
 from saccade.blocks.tuning import Tuning
 from saccade.errors import NetworkError
 
 
 def views(step: Step) -> bool:
     """May the step's result share memory with what it reads?"""
+    if isinstance(step, SliceStep):
+        return True
+    if isinstance(step, WholeStep):
+        returns = getattr(getattr(step.operations[0].target, "_schema", None), "returns", ())
+        return any(result.alias_info is not None for result in returns)
     pointwise = torch.Tag.pointwise in getattr(getattr(step, "target", None), "tags", ())
     return isinstance(step, PixelStep) and not pointwise and step.target is not affine
 

@@ -10,6 +10,7 @@ A value of the network lives in one of two forms:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,13 +124,28 @@ class Run:
             return some
         return self.once(("batch", name), lambda: torch.cat([some if v is None else v for v in value]))
 
-    def pixels(self, name: str, dims: tuple[int, ...]) -> Tensor:
-        """``(N, h, w, P)`` of a value that is read in windows."""
+    def pixels(self, name: str, dims: tuple[int, ...], size: tuple[int, int] | None = None) -> Tensor:
+        """``(N, h, w, P)`` of a value that is read in windows.
+
+        Args:
+            name: The value.
+            dims: Its rows and columns; both flattened into one only for a value with a ``size``.
+            size: What the rows and columns of a whole value are repeated to where there is one of them.
+        """
         if name in self.canvases:
             pixels = self.canvases[name].pixels
             assert pixels is not None
             return pixels
-        return self.once(("pixels", name), lambda: to_pixels(self.batch(name), dims))
+
+        def compute() -> Tensor:
+            value = self.batch(name)
+            if size is not None and len(dims) == 2:
+                shape = list(value.shape)
+                shape[dims[0]], shape[dims[1]] = size
+                value = value.expand(shape)
+            return to_pixels(value, dims, size)
+
+        return self.once(("pixels", name, size), compute)
 
     def once(self, key: object, compute: Callable[[], Any]) -> Any:
         """Something that all batches of cells share, computed for the first of them."""
@@ -239,10 +255,12 @@ class MapConstant:
     Attributes:
         tensor: As the network has it, its batch dimension 1 (or added).
         dims: Its rows and columns.
+        pixels: ``(1, h, w, P)``, the same.
     """
 
     tensor: Tensor
     dims: tuple[int, ...]
+    pixels: Tensor
 
 
 @dataclass(frozen=True)
@@ -306,12 +324,12 @@ class PixelStep(Step):
             if isinstance(value, PerStream):
                 return run.batch(value.name)[cells.stream]
             if isinstance(value, WholeMap):
-                pixels = run.pixels(value.name, value.dims)
+                pixels = run.pixels(value.name, value.dims, level.size)
                 shape = run.batch(value.name).shape
                 return at_cells(pixels, cells.stream, value.dims, shape)
             if isinstance(value, MapConstant):
-                pixels = to_pixels(value.tensor, value.dims, self._map_size())
-                return at_cells(pixels, torch.zeros_like(cells.stream), value.dims, value.tensor.shape)
+                stream = torch.zeros_like(cells.stream)
+                return at_cells(value.pixels, stream, value.dims, value.tensor.shape)
             return self._literal(value, count, size, look)
 
         return self._apply(run, [look(a) for a in self.args])
@@ -660,6 +678,42 @@ class EnlargeStep(WindowStep):
         return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
 
 
+class SliceStep(WindowStep):
+    """Every n-th row or column, or all but a few at the border.
+
+    Attributes:
+        strides: Distance of the rows, and of the columns, that are taken.
+    """
+
+    def __init__(
+        self, operation: Operation, spatial: Spatial, source: str, window: Window, strides: tuple[int, ...]
+    ) -> None:
+        super().__init__(operation, spatial, source, window)
+        self.strides = strides
+        self.rest = [s for d, s in enumerate(self.shape) if d and d not in spatial.dims]
+        self.channels_read = math.prod(self.rest)
+
+    def gather(self, run: Run) -> Tensor:
+        """Windows, with rows and columns where the value has them."""
+        assert self.spatial is not None
+        window, cells = self.window, run.cells
+        pixels = run.pixels(self.source, self.spatial.dims)
+        places = cells.place(window.rows, window.columns)
+        blocks = kernels.gather(pixels, cells.stream, *places, window.size)
+        return from_pixels(blocks, self.spatial.dims, self.rest)
+
+    def compute(self, windows: Tensor, run: Run) -> Tensor:
+        assert self.spatial is not None
+        parts = [slice(None)] * windows.ndim
+        for d, stride in zip(self.spatial.dims, self.strides, strict=True):
+            parts[d] = slice(None, None, stride)
+        return windows[tuple(parts)]
+
+    def on_maps(self, run: Run) -> Any:
+        operation = self.operations[0]
+        return operation.target(run.values[self.source], *operation.args[1:])
+
+
 class PadStep(WindowStep):
     """Padding as an operation of its own."""
 
@@ -752,6 +806,10 @@ class NormStep(Step):
         return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
 
 
+VIEWS = (aten.view.default, aten._unsafe_view.default)
+"""Operators that want another memory layout than canvases have; ``reshape`` takes any."""
+
+
 class WholeStep(Step):
     """Everything else: runs densely, stream by stream, on canvases and whole values."""
 
@@ -770,10 +828,11 @@ class WholeStep(Step):
         inputs = {name: run.whole(name) for name in dict.fromkeys(self.reads)}
         operation = self.operations[0]
         results: list[Any] = [None] * run.streams
+        target = aten.reshape.default if operation.target in VIEWS else operation.target
         for stream in run.active:
             args = look_up(operation.args, inputs, stream)
             kwargs = look_up(operation.kwargs, inputs, stream)
-            results[stream] = operation.target(*args, **kwargs)
+            results[stream] = target(*args, **kwargs)
         return results
 
     def on_maps(self, run: Run) -> Any:
@@ -797,4 +856,4 @@ def pad_map(x: Tensor, padding: tuple[int, int, int, int], window: Window) -> Te
     sides = (left, right, top, bottom)
     if window.border is Border.CONSTANT:
         return F.pad(x, sides, value=window.fill)
-    return F.pad(x, sides, mode=window.border.value)
+    return F.pad(x, sides, mode=window.border.name.lower())
