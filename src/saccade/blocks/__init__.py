@@ -1,8 +1,10 @@
 """The block engine: any network, executing only the blocks that it is asked for."""
 
 from saccade.blocks.convert import convert
+from saccade.blocks.cost import BlockCost
 from saccade.blocks.grid import FULL, KEEP, LOW
 from saccade.blocks.network import BlockNetwork
 from saccade.blocks.options import EngineOptions
+from saccade.blocks.plan import Plan
 
-__all__ = ["FULL", "KEEP", "LOW", "BlockNetwork", "EngineOptions", "convert"]
+__all__ = ["FULL", "KEEP", "LOW", "BlockCost", "BlockNetwork", "EngineOptions", "Plan", "convert"]

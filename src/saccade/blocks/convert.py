@@ -9,12 +9,17 @@ from saccade.blocks.capture import capture
 from saccade.blocks.grid import Grid
 from saccade.blocks.network import BlockNetwork
 from saccade.blocks.options import EngineOptions
-from saccade.blocks.tuning import tuned
+from saccade.blocks.tuning import Tuning, stored, tuned
 from saccade.errors import NetworkError
 
 
 def convert(
-    module: nn.Module, example: Tensor, block_size: int = 128, *, options: EngineOptions | None = None
+    module: nn.Module,
+    example: Tensor,
+    block_size: int = 128,
+    *,
+    options: EngineOptions | None = None,
+    measure: bool = True,
 ) -> BlockNetwork:
     """Make a network execute only some blocks of each frame.
 
@@ -24,6 +29,7 @@ def convert(
         example: ``(N, C, H, W)`` frames of the size, type and device to convert for.
         block_size: Side of a block in pixels of the frame. Need not divide the size.
         options: Behaviour that differs from dense execution on purpose.
+        measure: Find out what is fastest where that is not known yet. False uses what is known, or assumes.
 
     The first conversion for a size measures what is fastest on this machine, in the time of about six dense
     frames, and keeps the result in the user's cache folder (``SACCADE_AUTOTUNE=0`` does without).
@@ -37,5 +43,5 @@ def convert(
     grid = Grid(example.shape[2], example.shape[3], block_size)
     options = options or EngineOptions()
     network = BlockNetwork(captured, build(captured, grid, options), grid, options)
-    network.use(tuned(network, example))
+    network.use(tuned(network, example) if measure else stored(network, example) or Tuning())
     return network

@@ -130,7 +130,13 @@ class BlockNetwork:
     def plan(self) -> Plan:
         """What is done with each operation of the network, and what it costs."""
         return plan_of(
-            self.captured, self._segments, self._canvases, self.grid, self._dense_above, self._macs
+            self.captured,
+            self._segments,
+            self._canvases,
+            self.grid,
+            self._macs,
+            dense_above=self._dense_above,
+            measured=self.tuning.measured,
         )
 
     @property

@@ -48,8 +48,8 @@ class PlannedStep:
             values.
         execution: How it runs.
         batch: Cells at a time; None for whole values.
-        map_from: Executed cells from which on the step runs on whole maps instead, as was measured to be faster
-            on this machine; None for never.
+        map_from: Executed cells from which on the step runs on whole maps instead, as was measured to be
+            faster on this machine; None for never.
         forced_by: Name of the step because of which this one runs densely at every frame: itself, or one
             before it. None for steps that run on blocks.
     """
@@ -82,6 +82,8 @@ class Plan:
         block_size: Side of a block in pixels.
         grid: Rows and columns of blocks.
         dense_above: Share of the blocks above which a whole frame is executed densely, 0..1.
+        measured: This share, and how each step runs, were measured on this machine to be fastest. Else they
+            are assumed.
         steps: In the order of execution.
         uncounted: Operators whose cost is not known, which count as zero MACs.
     """
@@ -91,6 +93,7 @@ class Plan:
     block_size: int
     grid: tuple[int, int]
     dense_above: float
+    measured: bool
     steps: tuple[PlannedStep, ...]
     uncounted: tuple[str, ...]
 
@@ -170,7 +173,8 @@ class Plan:
             facts["statistics"] = f"of whole maps at every frame, without MACs: {counted(self.reading_maps)}"
         if maps := [step for step in self.steps if step.map_from is not None]:
             facts["whole maps"] = f"faster from some number of blocks on: {counted(maps)}"
-        facts["whole frames"] = f"densely above {percent(self.dense_above)} of the blocks"
+        known = "measured here" if self.measured else "assumed; conversion measures it"
+        facts["whole frames"] = f"densely above {percent(self.dense_above)} of the blocks ({known})"
         facts["canvases"] = f"{self.canvas_bytes / 1e6:.1f} MB for each stream"
         if self.uncounted:
             facts["not counted"] = f"cost not known, zero MACs here: {', '.join(self.uncounted)}"
@@ -191,6 +195,7 @@ class Plan:
             "block_size": self.block_size,
             "grid": list(self.grid),
             "dense_above": self.dense_above,
+            "measured": self.measured,
             "macs": self.macs,
             "block_macs": self.block_macs,
             "whole_macs": self.whole_macs,
@@ -233,8 +238,10 @@ def plan_of(
     segments: Sequence[Segment],
     canvases: Mapping[str, Canvas],
     grid: Grid,
-    dense_above: float,
     macs: Mapping[str, StepMacs],
+    *,
+    dense_above: float,
+    measured: bool,
 ) -> Plan:
     """The plan of a converted network.
 
@@ -243,10 +250,15 @@ def plan_of(
         segments: Its steps, in their batches.
         canvases: By the name of the step whose result they keep.
         grid: Blocks of the frames.
-        dense_above: Share of the blocks above which a whole frame is executed densely.
         macs: Of every step, by name.
+        dense_above: Share of the blocks above which a whole frame is executed densely.
+        measured: What is fastest was measured on this machine.
     """
     spatial = {step.name: step.spatial for segment in segments for step in segment.steps}
+    sizes = {
+        name: where.level.size if where else captured.operations[name].shape[2:4]
+        for name, where in spatial.items()
+    }
     position = {name: i for i, name in enumerate(spatial)}
     forced_by: dict[str, str] = {}
     planned = []
@@ -259,7 +271,7 @@ def plan_of(
                 elif causes:
                     forced_by[step.name] = min(causes, key=position.__getitem__)
             planned.append(
-                planned_step(step, segment, captured, canvases.get(step.name), macs[step.name], forced_by)
+                planned_step(step, segment, canvases.get(step.name), macs[step.name], sizes, forced_by)
             )
     _, channels, height, width = captured.example
     dtype = next(o.value.dtype for o in captured.operations.values() if o.source == "input")
@@ -269,6 +281,7 @@ def plan_of(
         block_size=grid.block,
         grid=grid.shape,
         dense_above=dense_above,
+        measured=measured,
         steps=tuple(planned),
         uncounted=tuple(dict.fromkeys(name for m in macs.values() for name in m.uncounted)),
     )
@@ -277,12 +290,21 @@ def plan_of(
 def planned_step(
     step: Step,
     segment: Segment,
-    captured: Captured,
     canvas: Canvas | None,
     macs: StepMacs,
+    sizes: Mapping[str, Sequence[int]],
     forced_by: Mapping[str, str],
 ) -> PlannedStep:
-    """The plan of one step."""
+    """The plan of one step.
+
+    Args:
+        step: The step.
+        segment: That it is in.
+        canvas: That keeps its result.
+        macs: Its MACs.
+        sizes: Height and width of every value.
+        forced_by: As in ``PlannedStep``, by name.
+    """
     reads_beyond = isinstance(step, WindowStep) and not step.window.inside
     shape = None if canvas is None else (*canvas.level.size, canvas.payload)
     value = first(step.operations[-1].value)
@@ -298,7 +320,7 @@ def planned_step(
         canvas=shape,
         canvas_bytes=math.prod(shape) * value.dtype.itemsize if shape else 0,
         window=step.window.size if isinstance(step, WindowStep) and reads_beyond else None,
-        halo=halo_of(step, captured) if isinstance(step, WindowStep) and reads_beyond else None,
+        halo=halo_of(step, sizes[step.source]) if isinstance(step, WindowStep) and reads_beyond else None,
         macs=macs.frame,
         macs_per_cell=macs.cell,
         execution=execution_of(step),
@@ -328,10 +350,14 @@ def execution_of(step: Step) -> Execution:
     return "blocks"
 
 
-def halo_of(step: WindowStep, captured: Captured) -> tuple[int, int, int, int]:
-    """How far windows reach beyond the cells' own share of the input: top, bottom, left, right."""
+def halo_of(step: WindowStep, size: Sequence[int]) -> tuple[int, int, int, int]:
+    """How far windows reach beyond the cells' own share of the input: top, bottom, left, right.
+
+    Args:
+        step: What reads the windows.
+        size: Height and width of its input.
+    """
     assert step.spatial is not None
-    size = captured.operations[step.source].shape[2:]
     level, window = step.spatial.level, step.window
     top, bottom = reach(level.rows, size[0], window.rows, window.size[0])
     left, right = reach(level.columns, size[1], window.columns, window.size[1])

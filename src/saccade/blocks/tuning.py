@@ -10,7 +10,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,11 +47,13 @@ class Tuning:
         dense_above: Share of the blocks above which a dense frame is faster.
         matrix: Convolutions whose windows are turned into a matrix product.
         map_from: Convolutions that run on the whole map from this number of executed cells on.
+        measured: These were measured on this machine, not assumed.
     """
 
     dense_above: float = DENSE_ABOVE
     matrix: tuple[str, ...] = ()
     map_from: dict[str, int] = field(default_factory=dict)
+    measured: bool = False
 
 
 def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
@@ -65,13 +67,10 @@ def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
     """
     if os.environ.get("SACCADE_AUTOTUNE") == "0":
         return Tuning()
+    if (found := stored(network, example)) is not None:
+        return found
     path = tuning_file(network, example)
-    try:
-        stored = json.loads(path.read_text())
-        return Tuning(stored["dense_above"], tuple(stored["matrix"]), stored["map_from"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    tuning = measure(network, example[:1])
+    tuning = replace(measure(network, example[:1]), measured=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
@@ -80,6 +79,17 @@ def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
     except OSError:
         pass  # a read-only home only means measuring again
     return tuning
+
+
+def stored(network: BlockNetwork, example: Tensor) -> Tuning | None:
+    """The choices for a network from disk; None where they have not been measured (or are not wanted)."""
+    if os.environ.get("SACCADE_AUTOTUNE") == "0":
+        return None
+    try:
+        found = json.loads(tuning_file(network, example).read_text())
+        return Tuning(found["dense_above"], tuple(found["matrix"]), found["map_from"], measured=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def tuning_file(network: BlockNetwork, example: Tensor) -> Path:
