@@ -2,12 +2,15 @@
 
 A block is ``block_size`` pixels square at the input. A map inside the network is cut into *cells*, the
 share of one block in that map. Where the sizes divide, a map of stride ``s`` has one cell of
-``block_size / s`` pixels per block; where they do not, cells at the right and bottom are ragged, and a
-cell that several blocks overlap belongs to all of them: it is executed when one of them is.
+``block_size / s`` pixels per block; where they do not, cells at the right and bottom are ragged. A cell
+belongs to the block that its middle lies in, and to the blocks whose middles lie in it: every block has at
+least one cell in every map, and a cell of several blocks is executed when one of them is.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -69,16 +72,15 @@ class Axis:
     @classmethod
     def of(cls, image: int, block: int, size: int) -> Axis:
         """Cut a map of ``size`` pixels that shows ``image`` pixels with blocks of ``block``."""
-        cell = max(1, round(block * size / image))
+        pixel = pixel_size(image, size)
+        cell = max(1, round(block / pixel))
         count = -(-size // cell)
-        blocks = -(-image // block)
-        pixel = image / size  # input pixels per pixel of the map
+        edges = [min(image, index * cell * pixel) for index in range(count)] + [image]
+        middles = [(start + min(image, start + block)) / 2 for start in range(0, image, block)]
         owners = []
-        for index in range(count):
-            start, end = index * cell * pixel, min((index + 1) * cell, size) * pixel
-            middle = min(blocks - 1, int((start + end) / 2 // block))
-            inside = [b for b in range(blocks) if start <= (b + 0.5) * block < end]
-            owners.append(tuple(sorted({middle, *inside})))
+        for start, end in itertools.pairwise(edges):
+            inside = [b for b, middle in enumerate(middles) if start <= middle < end]
+            owners.append(tuple(sorted({int((start + end) / 2 // block), *inside})))
         return cls(size, cell, tuple(owners))
 
     @property
@@ -92,6 +94,18 @@ class Axis:
         for cell, owners in enumerate(self.owners):
             table[cell, list(owners)] = True
         return table
+
+
+def pixel_size(image: int, size: int) -> float:
+    """Pixels of the image per pixel of a map.
+
+    Maps of strided convolutions and pooling are sizes divided by a power of two and rounded, and that power
+    is where their pixels lie, not the ratio of the sizes.
+    """
+    ratio = image / size
+    power = math.floor(math.log2(ratio))
+    fitting = [s for s in (2.0**power, 2.0 ** (power + 1)) if abs(image / s - size) < 1]
+    return min(fitting, key=lambda s: max(s / ratio, ratio / s), default=ratio)
 
 
 @dataclass(frozen=True)
@@ -214,6 +228,14 @@ class Selection:
     def count(self, level: Level) -> int:
         """Number of executed cells of a level."""
         return self._find(level).shape[1]
+
+    def covered(self, level: Level) -> Tensor:
+        """``(N, h, w)`` bool: the pixels of the maps that lie in executed cells."""
+        cells = np.zeros((len(self.active), *level.cells), dtype=bool)
+        cells[tuple(self._find(level))] = True
+        (height, width), (down, across) = level.size, level.cell
+        pixels = cells.repeat(down, axis=1).repeat(across, axis=2)[:, :height, :width]
+        return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
 
     def batched(self, level: Level, most: int) -> int:
         """Number of cells that are computed, with those that fill up the batches of at most ``most``."""
