@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -84,7 +85,7 @@ class Builder:
             made = rule(self, operation)
         elif torch.Tag.pointwise in getattr(operation.target, "tags", ()):
             made = pointwise(self, operation)
-        if made is None:
+        if made is None or (isinstance(made, PixelStep) and any(map(depends, made.kwargs.values()))):
             made = self.whole(operation)
         self.spatial[operation.name] = made.spatial
         return made
@@ -150,7 +151,7 @@ def drop_unread(steps: list[Step], outputs: set[str]) -> list[Step]:
 def pointwise(builder: Builder, operation: Operation) -> Step | None:
     """Elementwise arithmetic, with broadcasting."""
     found = common_space(builder, operation, operation.args)
-    if found is None or not isinstance(operation.value, Tensor):
+    if found is None or not isinstance(operation.value, Tensor) or operation.shape[0] != 1:
         return None
     level, from_end = found
     rank = len(operation.shape)
@@ -225,6 +226,11 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
+def depends(argument: Any) -> bool:
+    """Is something in an argument not the same for all blocks?"""
+    return any(isinstance(a, Ref) or (isinstance(a, Tensor) and a.ndim > 0) for a in leaves(argument))
+
+
 def own_space(builder: Builder, operation: Operation) -> Spatial | None:
     """Where the first argument's rows and columns are, or None where it has none."""
     x = operation.args[0]
@@ -280,7 +286,7 @@ def reduction(builder: Builder, operation: Operation, argument: int = 1) -> Step
         return None
     rank = rank_of(builder, operation)
     gone = {d % rank for d in (given if isinstance(given, (list, tuple)) else [given])}
-    if 0 in gone or gone & set(spatial.dims):
+    if not gone or 0 in gone or gone & set(spatial.dims):
         return None
     if len(operation.shape) == rank:
         return PixelStep(operation, spatial, operation.args)
@@ -629,7 +635,7 @@ def transposed_convolution(builder: Builder, operation: Operation) -> Step | Non
         return None
     stride, padding, dilation = pair(a[3] or 1), pair(a[4] or 0), pair(a[7] or 1)
     level = builder.level(*operation.shape[2:])
-    starts, size, crop = [], [], []
+    starts, size, crop, missing = [], [], [], []
     for axis, k, s, p, d in zip(
         (level.rows, level.columns), weight.shape[2:], stride, padding, dilation, strict=True
     ):
@@ -641,8 +647,13 @@ def transposed_convolution(builder: Builder, operation: Operation) -> Step | Non
         starts.append(Starts.of([i * axis.cell // s + first for i in range(axis.count)]))
         size.append(last - first + 1)
         crop.append(p - first * s)
+        reached = (last - first) * s + reach + 1
+        missing.append(max(0, crop[-1] + axis.cell - reached))  # pixels at the end that see no input pixel
     window = Window(starts[0], starts[1], (size[0], size[1]))
-    return TransposedConvolutionStep(operation, Spatial(level, IMAGE), x.name, window, (crop[0], crop[1]))
+    spatial = Spatial(level, IMAGE)
+    return TransposedConvolutionStep(
+        operation, spatial, x.name, window, (crop[0], crop[1]), (missing[0], missing[1])
+    )
 
 
 def max_pool(builder: Builder, operation: Operation) -> Step | None:
@@ -684,9 +695,7 @@ def average_pool(builder: Builder, operation: Operation) -> Step | None:
     wanted = F.avg_pool2d(ones, kernel, stride, padding, ceil, a[5] is None or bool(a[5]), a[6])
     correction = (wanted / inside).to(device)
     exact = bool((correction == 1).all())
-    return PoolStep(
-        operation, Spatial(level, IMAGE), a[0].name, window, pool, None if exact else correction.float()
-    )
+    return PoolStep(operation, Spatial(level, IMAGE), a[0].name, window, pool, None if exact else correction)
 
 
 def adaptive_pool(builder: Builder, operation: Operation) -> Step | None:
@@ -696,7 +705,7 @@ def adaptive_pool(builder: Builder, operation: Operation) -> Step | None:
         return None
     level, source = builder.level(*operation.shape[2:]), builder.source_level(x.name)
     rows, columns = (
-        CellMatrices(adaptive_average_taps(origin.size, axis.size), axis)
+        CellMatrices(adaptive_average_taps(origin.size, axis.size, precision_of(operation)), axis)
         for axis, origin in ((level.rows, source.rows), (level.columns, source.columns))
     )
     return ResampleStep(operation, Spatial(level, IMAGE), x.name, rows, columns)
@@ -733,13 +742,26 @@ def interpolate(builder: Builder, operation: Operation) -> Step | None:
         return EnlargeStep(operation, spatial, x.name, window, mode, (int(factors[0]), int(factors[1])), halo)
     rows, columns = (
         CellMatrices(
-            interpolation_taps(mode, origin.size, axis.size, align_corners=corners, scale=scale), axis
+            interpolation_taps(
+                mode,
+                origin.size,
+                axis.size,
+                align_corners=corners,
+                scale=scale,
+                precision=precision_of(operation),
+            ),
+            axis,
         )
         for axis, origin, scale in zip(
             (level.rows, level.columns), (source.rows, source.columns), scales, strict=True
         )
     )
     return ResampleStep(operation, spatial, x.name, rows, columns)
+
+
+def precision_of(operation: Operation) -> type[np.floating]:
+    """What positions and weights are computed in, as PyTorch does."""
+    return np.float64 if operation.value.dtype is torch.float64 else np.float32
 
 
 def interpolation_options(operation: Operation, mode: str) -> tuple[bool, tuple[float | None, float | None]]:
@@ -829,7 +851,8 @@ def norm(
     if spatial is None or spatial.dims != IMAGE or isinstance(weight, Ref) or isinstance(bias, Ref):
         return None
     weight, bias = (v.view(1, -1, 1, 1) if isinstance(v, Tensor) else None for v in (weight, bias))
-    return NormStep(operation, spatial, x.name, groups, weight, bias, eps)
+    statistics = builder.options.statistics
+    return NormStep(operation, spatial, x.name, groups, weight, bias, eps, statistics)
 
 
 def frame(builder: Builder, operation: Operation) -> Step:

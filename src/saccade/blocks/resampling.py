@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.blocks.grid import Axis, Starts
 
-CUBIC = np.float32(-0.75)
+CUBIC = -0.75
 """PyTorch's coefficient of cubic convolution."""
 
 
@@ -29,11 +29,17 @@ class Taps:
     """
 
     index: npt.NDArray[np.int64]
-    weight: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.floating]
 
 
 def interpolation_taps(
-    mode: str, source: int, target: int, *, align_corners: bool = False, scale: float | None = None
+    mode: str,
+    source: int,
+    target: int,
+    *,
+    align_corners: bool = False,
+    scale: float | None = None,
+    precision: type[np.floating] = np.float32,
 ) -> Taps:
     """Taps of ``interpolate``.
 
@@ -42,34 +48,34 @@ def interpolation_taps(
         source, target: Pixels before and after.
         align_corners: As in ``interpolate``.
         scale: The factor, where the caller gave one instead of a size.
+        precision: Type of positions and weights: double for maps of doubles, single for all others.
     """
-    f32 = np.float32
-    step = f32(1.0 / scale) if scale else f32(source) / f32(target)
-    position = np.arange(target, dtype=np.float32)
+    step = precision(1.0 / scale) if scale else precision(source) / precision(target)
+    position = np.arange(target, dtype=precision)
     if mode == "nearest":
         index = np.minimum(np.floor(position * step).astype(np.int64), source - 1)
-        return Taps(index[:, None], np.ones((target, 1), f32))
+        return Taps(index[:, None], np.ones((target, 1), precision))
     if mode == "nearest-exact":
-        index = np.minimum(np.floor((position + f32(0.5)) * step).astype(np.int64), source - 1)
-        return Taps(index[:, None], np.ones((target, 1), f32))
+        index = np.minimum(np.floor((position + precision(0.5)) * step).astype(np.int64), source - 1)
+        return Taps(index[:, None], np.ones((target, 1), precision))
     if align_corners:
-        real = position * (f32(source - 1) / f32(target - 1) if target > 1 else f32(0))
+        real = position * (precision(source - 1) / precision(target - 1) if target > 1 else precision(0))
     else:
-        real = step * (position + f32(0.5)) - f32(0.5)
+        real = step * (position + precision(0.5)) - precision(0.5)
     if mode == "bilinear":
-        real = np.maximum(real, f32(0))
+        real = np.maximum(real, precision(0))
         low = np.minimum(real.astype(np.int64), source - 1)
         high = np.minimum(low + 1, source - 1)
-        part = np.clip(real - low.astype(np.float32), 0, 1).astype(f32)
-        return Taps(np.stack((low, high), 1), np.stack((f32(1) - part, part), 1))
+        part = np.clip(real - low.astype(precision), 0, 1).astype(precision)
+        return Taps(np.stack((low, high), 1), np.stack((precision(1) - part, part), 1))
     low = np.floor(real).astype(np.int64)
-    part = (real - low.astype(np.float32)).astype(f32)
+    part = (real - low.astype(precision)).astype(precision)
     distances = np.stack((part + 1, part, 1 - part, 2 - part), 1)
     index = np.clip(low[:, None] + np.arange(-1, 3), 0, source - 1)
-    return Taps(index, cubic(distances).astype(f32))
+    return Taps(index, cubic(distances).astype(precision))
 
 
-def cubic(distance: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def cubic(distance: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Keys' cubic convolution kernel at distances 0 to 2."""
     a, x = CUBIC, distance
     near = ((a + 2) * x - (a + 3)) * x * x + 1
@@ -77,7 +83,7 @@ def cubic(distance: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.where(x <= 1, near, far)
 
 
-def adaptive_average_taps(source: int, target: int) -> Taps:
+def adaptive_average_taps(source: int, target: int, precision: type[np.floating] = np.float32) -> Taps:
     """Taps of ``adaptive_avg_pool2d``: the mean from ``floor(i s / t)`` to ``ceil((i + 1) s / t)``."""
     i = np.arange(target)
     start, end = i * source // target, -(-(i + 1) * source // target)
@@ -85,7 +91,7 @@ def adaptive_average_taps(source: int, target: int) -> Taps:
     offsets = np.arange(width)
     inside = offsets < (end - start)[:, None]
     index = np.where(inside, start[:, None] + offsets, start[:, None])
-    return Taps(index, np.where(inside, 1 / (end - start)[:, None], 0).astype(np.float32))
+    return Taps(index, np.where(inside, 1 / (end - start)[:, None], 0).astype(precision))
 
 
 class CellMatrices:
@@ -94,7 +100,7 @@ class CellMatrices:
     Attributes:
         starts: First input pixel of each cell's window.
         window: Pixels of the windows.
-        matrices: ``(cells, cell, window)`` float32; output pixels as weighted sums of window pixels.
+        matrices: ``(cells, cell, window)``; output pixels as weighted sums of window pixels.
     """
 
     def __init__(self, taps: Taps, axis: Axis) -> None:
@@ -104,7 +110,7 @@ class CellMatrices:
         lows = [int(taps.index[r].min()) for r in rows]
         self.window = max(int(taps.index[r].max()) - low + 1 for r, low in zip(rows, lows, strict=True))
         self.starts = Starts.of(lows)
-        matrices = np.zeros((axis.count, axis.cell, self.window), np.float32)
+        matrices = np.zeros((axis.count, axis.cell, self.window), taps.weight.dtype)
         for cell, (r, low) in enumerate(zip(rows, lows, strict=True)):
             for tap in range(taps.index.shape[1]):
                 np.add.at(

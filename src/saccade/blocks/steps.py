@@ -62,6 +62,9 @@ class Run:
         canvases: Of the values that have one.
         selection: Executed cells; None in a dense frame.
         streams: Number of streams N.
+
+    Attributes:
+        recording: Gradients will be wanted, so that nothing may be overwritten.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Run:
         self.values: dict[str, Any] = {}
         self.carried: dict[str, list[Any]] = {}
         self.batch_number = 0
+        self.recording = False
         self._cells: Cells | None = None
         self._memo: dict[object, Any] = {}
 
@@ -160,7 +164,9 @@ class Run:
 
     def may_overwrite(self, step: Step, name: str | None) -> bool:
         """Is a value of no use to anybody after ``step``?"""
-        return name in step.consumes and (self.selection is not None or name not in self.canvases)
+        if self.recording or name not in step.consumes:
+            return False
+        return self.selection is not None or name not in self.canvases
 
 
 class Step(ABC):
@@ -342,8 +348,8 @@ class PixelStep(Step):
                 return run.values[value.name]
             if isinstance(value, (PerStream, WholeMap)):
                 return run.batch(value.name)
-            if isinstance(value, MapConstant):
-                return value.tensor
+            if isinstance(value, MapConstant):  # as many as streams, for cat does not broadcast
+                return value.tensor.expand(run.streams, *value.tensor.shape[1:])
             return self._literal(value, run.streams, self._map_size(), look)
 
         return self._apply(run, [look(a) for a in self.args])
@@ -523,7 +529,8 @@ class ConvolutionStep(WindowStep):
         x = self.map_of(run)
         other = run.values[self.other] if self.other else None
         top, bottom, left, right = self.padding
-        if top == bottom and left == right and self.window.border is Border.CONSTANT and not self.window.fill:
+        zeros = self.window.border is Border.CONSTANT and not self.window.fill
+        if zeros and top == bottom >= 0 and left == right >= 0:
             padding = (top, left)
         else:
             x, padding = pad_map(x, self.padding, self.window), (0, 0)
@@ -536,6 +543,8 @@ class TransposedConvolutionStep(WindowStep):
 
     Attributes:
         crop: Rows and columns of the unpadded result that lie before the cell.
+        missing: Rows and columns of the cell that lie behind the unpadded result, where the stride is larger
+            than the kernel.
     """
 
     def __init__(
@@ -545,9 +554,11 @@ class TransposedConvolutionStep(WindowStep):
         source: str,
         window: Window,
         crop: tuple[int, int],
+        missing: tuple[int, int],
     ) -> None:
         super().__init__(operation, spatial, source, window)
         self.crop = crop
+        self.missing = missing
         names = ("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
         defaults: tuple[Any, ...] = (None, None, (1, 1), (0, 0), (0, 0), 1, (1, 1))
         given = operation.args[1:]
@@ -556,7 +567,7 @@ class TransposedConvolutionStep(WindowStep):
     def compute(self, windows: Tensor, run: Run) -> Tensor:
         assert self.spatial is not None
         height, width = self.spatial.level.cell
-        full = F.conv_transpose2d(windows, **{**self.options, "padding": 0, "output_padding": 0})
+        full = F.conv_transpose2d(windows, **{**self.options, "padding": 0, "output_padding": self.missing})
         top, left = self.crop
         return full[:, :, top : top + height, left : left + width].contiguous(
             memory_format=torch.channels_last
@@ -593,8 +604,10 @@ class PoolStep(WindowStep):
         if self.correction is None:
             return pooled
         level, cells = self.spatial.level, run.cells
+        correction = self.correction
+        pixels = run.once(self.name, lambda: correction.to(pooled).permute(0, 2, 3, 1).contiguous())
         factor = kernels.gather(
-            self.correction.to(pooled).permute(0, 2, 3, 1).contiguous(),
+            pixels,
             torch.zeros_like(cells.stream),
             *cells.corner(level),
             level.cell,
@@ -672,10 +685,27 @@ class EnlargeStep(WindowStep):
     def on_maps(self, run: Run) -> Any:
         operation = self.operations[0]
         room = run.room(self.lands_in) if self.lands_in else None
-        if room is not None and self.mode == "bilinear" and not torch.is_grad_enabled():
+        if room is not None and self.mode == "bilinear" and self.halo and not torch.is_grad_enabled():
             size = list(self.shape[2:])
             return aten.upsample_bilinear2d.out(self.map_of(run), size, False, None, None, out=room)
+        if self.mode == "bilinear" and not self.halo:
+            return self._each_cell_alone(self.map_of(run))
         return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+
+    def _each_cell_alone(self, x: Tensor) -> Tensor:
+        """The map enlarged as if every cell ended where it ends."""
+        assert self.spatial is not None
+        (n, channels, height, width), (rows, columns) = x.shape, self.spatial.level.cells
+        (down, across), factors = self.window.size, self.factors
+        full = F.pad(x, (0, columns * across - width, 0, rows * down - height), mode="replicate")
+        cells = full.view(n, channels, rows, down, columns, across).permute(0, 2, 4, 1, 3, 5)
+        scale = tuple(float(f) for f in factors)
+        large = F.interpolate(cells.flatten(0, 2), scale_factor=scale, mode=self.mode, align_corners=False)
+        large = large.view(n, rows, columns, channels, *large.shape[2:]).permute(0, 3, 1, 4, 2, 5)
+        result = large.reshape(n, channels, rows * down * factors[0], columns * across * factors[1])
+        return result[:, :, : height * factors[0], : width * factors[1]].contiguous(
+            memory_format=torch.channels_last
+        )
 
 
 class SliceStep(WindowStep):
@@ -738,12 +768,13 @@ class PadStep(WindowStep):
 class NormStep(Step):
     """Normalisation by statistics of the whole map: group, instance, or layer norm over space.
 
-    The statistics are those of the canvas (every pixel at its latest value); blocks are normalised with
-    them. With all blocks executed this is the dense result.
+    The statistics are those of the canvas (every pixel at its latest value), or of its executed cells alone;
+    blocks are normalised with them. With all blocks executed this is the dense result.
 
     Attributes:
         groups: Groups of channels with statistics of their own.
-        weight, bias: ``(1, C, 1, 1)`` (or per pixel), or None.
+        weight, bias: ``(1, C, 1, 1)``, or None.
+        statistics: Of the ``map``, or of the ``executed`` cells of each stream.
     """
 
     kind = "global"
@@ -757,6 +788,7 @@ class NormStep(Step):
         weight: Tensor | None,
         bias: Tensor | None,
         eps: float,
+        statistics: str = "map",
     ) -> None:
         super().__init__(operation, spatial)
         self.source = source
@@ -764,6 +796,7 @@ class NormStep(Step):
         self.weight = weight
         self.bias = bias
         self.eps = eps
+        self.statistics = statistics
 
     @property
     def from_canvas(self) -> list[str]:
@@ -772,24 +805,29 @@ class NormStep(Step):
     def on_blocks(self, run: Run) -> Any:
         assert self.spatial is not None
         pixels = run.pixels(self.source, self.spatial.dims)
-        mean, scale = run.once(self.name, lambda: self._statistics(pixels, run.active))
+        mean, scale = run.once(self.name, lambda: self._statistics(pixels, run))
         stream = run.cells.stream
         return self._normalise(run.blocks(self.source), mean[stream], scale[stream])
 
     def on_maps(self, run: Run) -> Any:
         assert self.spatial is not None
         value = run.values[self.source]
-        mean, scale = self._statistics(to_pixels(value, self.spatial.dims), run.active)
+        mean, scale = self._statistics(to_pixels(value, self.spatial.dims), run)
         return self._normalise(value, mean, scale)
 
-    def _statistics(self, pixels: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
+    def _statistics(self, pixels: Tensor, run: Run) -> tuple[Tensor, Tensor]:
         """Mean and reciprocal deviation ``(N, C, 1, 1)`` of every group, given per channel."""
-        n, height, width, channels = pixels.shape
-        mean = torch.zeros(n, channels, device=pixels.device)
+        assert self.spatial is not None
+        wide = torch.promote_types(pixels.dtype, torch.float32)
+        mean = torch.zeros(len(pixels), pixels.shape[3], dtype=wide, device=pixels.device)
         scale = torch.ones_like(mean)
-        for stream in active:
-            per_channel = pixels[stream].reshape(height * width, channels)
-            variance, average = torch.var_mean(per_channel.float(), dim=0, correction=0)
+        covered = None
+        if self.statistics == "executed" and run.selection is not None:
+            covered = run.selection.covered(self.spatial.level)
+        for stream in run.active:
+            one = pixels[stream]
+            per_channel = one.flatten(0, 1) if covered is None else one[covered[stream]]
+            variance, average = torch.var_mean(per_channel.to(wide), dim=0, correction=0)
             average, variance = (v.view(self.groups, -1) for v in (average, variance))
             group_mean = average.mean(1, keepdim=True)
             group_variance = (variance + (average - group_mean).square()).mean(1, keepdim=True)
@@ -799,11 +837,11 @@ class NormStep(Step):
 
     def _normalise(self, x: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         if self.weight is not None:
-            scale = scale * self.weight.float()
+            scale = scale * self.weight
         shift = -mean * scale
         if self.bias is not None:
-            shift = shift + self.bias.float()
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+            shift = shift + self.bias
+        return torch.addcmul(shift, x.to(scale.dtype), scale).to(x.dtype)
 
 
 VIEWS = (aten.view.default, aten._unsafe_view.default)
