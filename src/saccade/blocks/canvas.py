@@ -91,10 +91,18 @@ class Canvas:
         assert self.pixels is not None
         return from_pixels(self.pixels, self.dims, self.rest)
 
-    def hand_out(self) -> Tensor:
-        """The whole map for the caller to keep: later writes go to a copy."""
-        self._owned = False
-        return self.value()
+    def hand_out(self, streams: int) -> Tensor:
+        """A copy of the first streams' maps, for the caller to keep and change."""
+        return self.value()[:streams].clone()
+
+    def restore(self, pixels: Tensor | None) -> None:
+        """Take content that was saved, ``(N, h, w, P)``, or None for none."""
+        self.pixels, self._owned = pixels, pixels is not None
+
+    def detach(self) -> None:
+        """Let go of how the content was computed; what gradients may need of it is not overwritten."""
+        if self.pixels is not None and self.pixels.requires_grad:
+            self.pixels, self._owned = self.pixels.detach(), False
 
 
 def to_pixels(value: Tensor, dims: tuple[int, ...], size: tuple[int, int] | None = None) -> Tensor:

@@ -148,7 +148,7 @@ def capture(module: nn.Module, example: Tensor) -> Captured:
     Raises:
         NetworkError: ``torch.export`` cannot follow the module; the message names the line.
     """
-    training = module.training
+    training = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.no_grad():
@@ -161,7 +161,8 @@ def capture(module: nn.Module, example: Tensor) -> Captured:
             "tensors, or wrap the part that can be exported"
         ) from error
     finally:
-        module.train(training)
+        for part, was_training in training:
+            part.training = was_training
     with torch.no_grad():
         captured = read(program, example[:1].shape)
         fold_batch_norm(captured)
@@ -181,6 +182,12 @@ def decompositions() -> dict[Any, Any]:
 def read(program: torch.export.ExportedProgram, example: torch.Size) -> Captured:
     """The operations of an exported program, with parameters and buffers in their places."""
     signature = program.graph_signature
+    for written in signature.output_specs:
+        if written.kind is OutputKind.BUFFER_MUTATION:
+            raise NetworkError(
+                f"the network changes its buffer {written.target} with every frame, so that a result "
+                "depends on the frames before; make its forward free of memory, or convert the part that is"
+            )
     constants: dict[str, Any] = {}
     for spec in signature.input_specs:
         target = spec.target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor
 
 from saccade.blocks.canvas import Canvas
-from saccade.blocks.capture import Captured, Ref, affine
+from saccade.blocks.capture import Captured, Ref, affine, frame_input
 from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
 from saccade.blocks.grid import FULL, KEEP, Grid, Selection
 from saccade.blocks.options import EngineOptions
@@ -44,6 +44,21 @@ def views(step: Step) -> bool:
     return isinstance(step, PixelStep) and not pointwise and step.target is not affine
 
 
+def type_of(step: Step) -> torch.dtype | None:
+    """Element type of a step's result; None for several results."""
+    value = step.operations[-1].value
+    return value.dtype if isinstance(value, Tensor) else None
+
+
+def same_memory(one: Any, other: Tensor) -> bool:
+    """Are both in the same memory, whole or in part?"""
+    return (
+        isinstance(one, Tensor)
+        and one.device == other.device
+        and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+    )
+
+
 class BlockNetwork:
     """A network that executes only some blocks of each frame.
 
@@ -61,6 +76,7 @@ class BlockNetwork:
         self.grid = grid
         self.options = options
         self.executed: Tensor | None = None
+        self._type = next(o for o in captured.operations.values() if o.target is frame_input).value.dtype
         self._spatial: dict[str, Spatial | None] = {s.name: s.spatial for s in steps}
         self._outputs = captured.output_names()
         self._canvases = self._make_canvases()
@@ -69,7 +85,7 @@ class BlockNetwork:
         self._segments = cut(steps, self._canvases, captured.device)
         self._fresh: set[int] = set()
         self._streams = 0
-        self._previous: list[Any] | None = None
+        self._whole: dict[str, list[Tensor]] = {}
         self.use(Tuning())
 
     @torch.no_grad()
@@ -95,17 +111,20 @@ class BlockNetwork:
         self._welcome(len(frames))
         for stream in self._fresh:
             active[stream] = True
-        if active.mean() > self._dense_above:
+        self._forget_gradients()
+        dense = active.mean() > self._dense_above or (active.all() and self._dense_above <= 1)
+        if dense:
             active[:] = True
         self.executed = torch.from_numpy(np.where(active, FULL, KEEP).astype(np.int8))
+        if active.any():
+            try:
+                self._execute(frames, None if dense else Selection(self.grid, active, frames.device))
+            except BaseException:
+                self.reset()  # some canvases show this frame, some the one before
+                raise
         self._fresh.clear()
-        if not active.any():
-            assert self._previous is not None
-            return self._structured(self._previous)
-        selection = None if active.all() else Selection(self.grid, active, frames.device)
-        values = self._execute(frames, selection)
-        self._previous = values
-        return self._structured(values)
+        outputs = [self._output(o, len(frames)) for o in self.captured.outputs]
+        return pytree.tree_unflatten(outputs, self.captured.structure)
 
     def use(self, tuning: Tuning) -> None:
         """Execute as was measured to be fastest."""
@@ -119,8 +138,7 @@ class BlockNetwork:
 
     def forget(self) -> None:
         """Be as if no frame had ever been seen."""
-        self._fresh, self._streams = set(), 0
-        self._previous = self.executed = None
+        self.set_state({"fresh": torch.zeros(0, dtype=torch.bool)})
 
     def reset(self, streams: Sequence[int] | None = None) -> None:
         """Forget the past of these streams (all by default): their next frame is executed in full."""
@@ -158,26 +176,90 @@ class BlockNetwork:
     def _costs(self) -> CostTable:
         return CostTable(self._segments, self._macs)
 
-    def _execute(self, frames: Tensor, selection: Selection | None) -> list[Any]:
-        """Run all steps; the values of the outputs, all streams in one batch."""
+    def get_state(self) -> dict[str, Tensor]:
+        """All that is remembered of the videos, for ``set_state`` and ``torch.save``.
+
+        Returns:
+            ``fresh`` (N,) bool: the streams whose next frame is executed in full; ``executed``; and the
+            latest values, ``canvas.NAME`` (N, h, w, channels) and ``output.NAME.STREAM``. All are copies.
+        """
+        state = {"fresh": torch.tensor([n in self._fresh for n in range(self._streams)], dtype=torch.bool)}
+        if self.executed is not None:
+            state["executed"] = self.executed.clone()
+        for name, canvas in self._canvases.items():
+            if canvas.pixels is not None:
+                state[f"canvas.{name}"] = canvas.pixels.detach().clone()
+        for name, values in self._whole.items():
+            state.update({f"output.{name}.{n}": v.detach().clone() for n, v in enumerate(values)})
+        return state
+
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where ``get_state`` was called, with this network or another of the same module and sizes.
+
+        Raises:
+            NetworkError: The state is another network's.
+        """
+        streams, running = len(state["fresh"]), "executed" in state
+        shapes = {
+            f"canvas.{name}": (streams, *canvas.level.size, canvas.payload)
+            for name, canvas in self._canvases.items()
+        }
+        outputs = [name for name in self._outputs if name not in self._canvases]
+        wanted = {"fresh"}
+        if running:
+            wanted |= {"executed", *shapes} | {
+                f"output.{name}.{n}" for name in outputs for n in range(streams)
+            }
+        wrong = sorted(wanted ^ set(state)) or [
+            key for key, shape in shapes.items() if running and tuple(state[key].shape) != shape
+        ]
+        if wrong:
+            raise NetworkError(
+                f"this state is of another network, or of frames of another size: {wrong[0]} does not fit; "
+                "convert the module that it was saved from, with an example of the same size"
+            )
+        device = self.captured.device
+        self._streams = streams
+        self._fresh = {n for n, fresh in enumerate(state["fresh"].tolist()) if fresh}
+        self.executed = state["executed"].cpu().clone() if running else None
+        for name, canvas in self._canvases.items():
+            canvas.restore(state[f"canvas.{name}"].to(device, copy=True) if running else None)
+        self._whole = {
+            name: [state[f"output.{name}.{n}"].to(device, copy=True) for n in range(streams)]
+            for name in outputs
+            if running
+        }
+
+    def _forget_gradients(self) -> None:
+        """Gradients flow within a frame, not to the frames before, whose graphs would never be freed."""
+        for canvas in self._canvases.values():
+            canvas.detach()
+        self._whole = {name: [v.detach() for v in values] for name, values in self._whole.items()}
+
+    def _execute(self, frames: Tensor, selection: Selection | None) -> None:
+        """Run all steps, and keep what the network gives back."""
         run = Run(self._spatial, self._canvases, selection, len(frames))
+        run.recording = torch.is_grad_enabled() and frames.requires_grad
         for step in self.steps:
             if isinstance(step, InputStep):
                 step.frames = frames
         if selection is None:
-            self._run_maps(run)
+            self._run_maps(run, frames)
         else:
             for segment in self._segments:
                 self._run_segment(segment, run, selection)
-        return [self._output(o, run) for o in self.captured.outputs]
+        for name in self._outputs - set(self._canvases):
+            self._keep(name, run.values[name])
 
-    def _run_maps(self, run: Run) -> None:
+    def _run_maps(self, run: Run, frames: Tensor) -> None:
         """A dense frame: every step on whole maps, which become the canvases."""
         for step in self.steps:
             value = step.on_maps(run)
             canvas = self._canvases.get(step.name)
             if canvas is not None:
-                canvas.adopt(value.clone() if isinstance(step, InputStep) else value, owned=not views(step))
+                # The frames are the caller's, who may put the next one into the same memory.
+                theirs = same_memory(value, frames)
+                canvas.adopt(value.clone() if theirs else value, owned=theirs or not views(step))
             run.values[step.name] = value
             for name in self._last_reads.get(step.name, ()):
                 del run.values[name]
@@ -204,20 +286,24 @@ class BlockNetwork:
             for name in set(run.values) - before:
                 del run.values[name]
 
-    def _output(self, output: Any, run: Run) -> Any:
+    def _keep(self, name: str, values: list[Any]) -> None:
+        """Remember a whole output; streams that did not run keep their last one."""
+        if len(values) > 1 and any(v is not None and tuple(v.shape[:1]) != (1,) for v in values):
+            raise NetworkError(
+                f"the network gives back {name} without a batch dimension, so that those of several streams "
+                "cannot be told apart; step one stream at a time, or give it a first dimension of size 1"
+            )
+        before = self._whole.get(name, [])
+        self._whole[name] = [before[n] if v is None else v.clone() for n, v in enumerate(values)]
+
+    def _output(self, output: Any, streams: int) -> Any:
+        """What the network gives back of the latest values, for the caller to keep and change."""
         if not isinstance(output, Ref):
             return output
         if output.name in self._canvases:
-            return self._canvases[output.name].hand_out()
-        value = run.values[output.name]
-        if any(v is None for v in value):
-            assert self._previous is not None
-            before = self._previous[self.captured.outputs.index(output)]
-            value = [before[n : n + 1] if v is None else v for n, v in enumerate(value)]
-        return torch.cat(value) if isinstance(value[0], Tensor) else value[0]
-
-    def _structured(self, values: list[Any]) -> Any:
-        return pytree.tree_unflatten(values, self.captured.structure)
+            return self._canvases[output.name].hand_out(streams)
+        whole = self._whole[output.name]
+        return torch.cat(whole[:streams]) if streams > 1 else whole[0].clone()
 
     def _make_canvases(self) -> dict[str, Canvas]:
         """A canvas for every spatial value that is read beyond the block, or given back."""
@@ -249,14 +335,16 @@ class BlockNetwork:
             step = by_name[reader]
             for name in names:
                 source = by_name[name]
-                alike = source.spatial is not None and (source.spatial, source.shape) == (
+                alike = source.spatial is not None and (source.spatial, source.shape, type_of(source)) == (
                     step.spatial,
                     step.shape,
+                    type_of(step),
                 )
                 alone = name not in shared and name != reader and step.reads.count(name) == 1
                 if alike and alone and not isinstance(source, InputStep):
                     step.consumes.add(name)
-                    if isinstance(source, EnlargeStep) and isinstance(step, ConvolutionStep):
+                    passing = name not in self._canvases
+                    if passing and isinstance(source, EnlargeStep) and isinstance(step, ConvolutionStep):
                         source.lands_in = step.name
 
     def _welcome(self, streams: int) -> None:
@@ -271,6 +359,13 @@ class BlockNetwork:
             raise NetworkError(
                 f"this network was converted for frames (N, {', '.join(map(str, wanted))}), "
                 f"not {tuple(frames.shape)}; convert it again with an example of the new size"
+            )
+        if not len(frames):
+            raise NetworkError("there are no frames; step with at least one stream")
+        if frames.dtype != self._type or frames.device != self.captured.device:
+            raise NetworkError(
+                f"this network was converted for {self._type} frames on {self.captured.device}, these are "
+                f"{frames.dtype} on {frames.device}; move the frames, or convert it again"
             )
         grid = (len(frames), *self.grid.shape)
         if tuple(actions.shape) != grid:

@@ -11,12 +11,13 @@ class EngineOptions:
     """How blocks are executed.
 
     Attributes:
-        bilinear: ``exact`` looks at neighbouring blocks; ``per_block`` resizes each block alone with its
-            edge repeated, as the original BlockCopy does.
+        bilinear: ``exact`` looks at neighbouring blocks; ``per_block`` enlarges each block alone with its
+            edge repeated, as the original BlockCopy does. Enlargement by other than whole factors, and with
+            ``align_corners``, is always exact.
         statistics: Of group and instance norm: those of the whole ``map`` at its latest values, or of the
             ``executed`` blocks only, as the original BlockCopy.
         dense_above: Share of the blocks above which the whole frame is executed densely; None for what was
-            measured on this machine to be faster.
+            measured on this machine to be faster. At more than 1 no frame is, not even with all blocks.
     """
 
     bilinear: Literal["exact", "per_block"] = "exact"
