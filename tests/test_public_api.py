@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import saccade
 
 
@@ -6,3 +9,14 @@ def test_the_built_in_world_opens_as_a_source() -> None:
         frames = list(source)
     assert [frame.image.shape for frame in frames] == [(36, 48, 3)] * 2
     assert frames[0].timestamp == 0 < frames[1].timestamp
+
+
+def test_the_block_engine_is_there_by_its_name_and_loads_torch_only_then() -> None:
+    code = (
+        "import sys, saccade\n"
+        "before = 'torch' in sys.modules\n"
+        "saccade.blocks.convert, saccade.blocks.FULL\n"
+        "print('blocks' in saccade.__all__, before, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "True"]

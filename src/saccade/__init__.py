@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saccade import blocks
     from saccade.datasets.registry import open_dataset
     from saccade.errors import SaccadeError
     from saccade.evaluation.evaluate import evaluate
@@ -29,6 +30,9 @@ _HOMES = {
     "wrap": "methods.registry",
 }
 
+_ROOMS = ("blocks",)
+"""Packages that are used by their own name: ``saccade.blocks.convert``."""
+
 _BRINGS = {"open_video": "datasets.world"}
 """What must be imported along with a name: the world adds its scheme to the sources."""
 
@@ -36,6 +40,7 @@ __all__ = [
     "FrameConfig",
     "SaccadeError",
     "__version__",
+    "blocks",
     "evaluate",
     "load_network",
     "open_dataset",
@@ -45,6 +50,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _BRINGS:
@@ -53,4 +60,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_ROOMS})

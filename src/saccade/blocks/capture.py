@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,7 +154,7 @@ def capture(module: nn.Module, example: Tensor) -> Captured:
     training = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), silence():
             program = torch.export.export(module, (example[:1],), strict=False)
             program = program.run_decompositions(decompositions())
     except Exception as error:
@@ -167,6 +170,19 @@ def capture(module: nn.Module, example: Tensor) -> Captured:
         captured = read(program, example[:1].shape)
         fold_batch_norm(captured)
     return captured
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep ``torch.export`` from printing its graph before an error: the error says what matters."""
+    shapes = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = shapes.level
+    shapes.setLevel(logging.ERROR)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        shapes.setLevel(level)
 
 
 def decompositions() -> dict[Any, Any]:

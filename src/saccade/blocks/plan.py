@@ -223,7 +223,7 @@ class Plan:
 def percent(share: float) -> str:
     """``"99.999 %"``: digits enough to tell a little from nothing, and almost all from all."""
     distance = 100 * min(share, 1 - share)
-    digits = max(1, math.ceil(-math.log10(distance))) if distance > 0 else 1
+    digits = max(1, math.ceil(round(-math.log10(distance), 6))) if distance > 0 else 1
     return f"{100 * share:.{digits}f} %"
 
 

@@ -44,6 +44,12 @@ COMMANDS = {
     "demo": Command(
         "Segment the built-in street and look at the result; needs no files.", "[OPTIONS]", "", "demo"
     ),
+    "plan": Command(
+        "What the block engine does with each operation of a network, and what it costs.",
+        "NETWORK|MODULE:CALLABLE [--size HxW] [--json FILE.json]",
+        "swiftnet-rn18 --size 512x1024",
+        "plan",
+    ),
     "list": Command(
         "Networks, methods, policies, data sets and weights by name.", "KIND", "networks", "list"
     ),

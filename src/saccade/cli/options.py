@@ -46,7 +46,8 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def _read_size(_: type, tokens: Sequence[Token]) -> tuple[int, int]:
+def read_size(_: type, tokens: Sequence[Token]) -> tuple[int, int]:
+    """``parse_size`` for cyclopts."""
     return parse_size(tokens[0].value)
 
 
@@ -200,7 +201,7 @@ class MethodOptions:
             show_default="as they are",
             negative="",
             n_tokens=1,
-            converter=_read_size,
+            converter=read_size,
             help="Resize frames to this height and width.",
         ),
     ] = None
