@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from saccade.version import VERSION
+
 if TYPE_CHECKING:
     from saccade import blocks
     from saccade.datasets.registry import open_dataset
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from saccade.networks.load import load_network
     from saccade.video.opening import open_video
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "FrameConfig": "methods.configs",

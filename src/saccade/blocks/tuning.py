@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-import saccade
 from saccade.blocks.grid import FULL, Selection
 from saccade.blocks.kernels.build import cache_folder
 from saccade.blocks.segments import LEAST_BATCH
 from saccade.blocks.steps import ConvolutionStep, Run
+from saccade.version import VERSION
 
 if TYPE_CHECKING:
     from saccade.blocks.network import BlockNetwork
@@ -117,7 +117,7 @@ def fingerprint(network: BlockNetwork, example: Tensor) -> str:
         )
         for s in network.steps
     ]
-    what = (saccade.__version__, torch.__version__, machine, str(example.dtype), tuple(example.shape[1:]))
+    what = (VERSION, torch.__version__, machine, str(example.dtype), tuple(example.shape[1:]))
     text = repr((what, network.grid, network.options, steps))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
