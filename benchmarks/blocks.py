@@ -111,6 +111,7 @@ def measure(configuration: Configuration) -> list[Row]:
     ]
 
     contestants: list[Contestant] = []
+    dense_errors: dict[str, float | None] = {}
     compile_s: dict[str, float] = {}
     failed: dict[str, str] = {}
     for name in configuration.baselines:
@@ -123,6 +124,7 @@ def measure(configuration: Configuration) -> list[Row]:
             continue
         if name != "eager":
             compile_s[name] = seconds
+            dense_errors[name] = relative_error(run(frames[0]), network(frames[0]))
         contestants.append(Contestant(name, partial(on_frame, run, frames)))
     dense_names = [contestant.name for contestant in contestants]
 
@@ -167,6 +169,7 @@ def measure(configuration: Configuration) -> list[Row]:
                     saving=saving,
                     realised=speedup / saving,
                     error=engine.error,
+                    dense_errors=dense_errors,
                     gmacs=engine.cost.dense / 1e9,
                     conversion_s=engine.conversion_s,
                     first_step_s=engine.first_step_s,

@@ -32,8 +32,7 @@ def build(name: str, seed: int) -> nn.Module:
     """A network in evaluation mode.
 
     Shipped weights where there are any, else random ones with the statistics of random frames in their batch
-    norms: values neither die out nor grow over the layers, so rounding errors and the power that the
-    arithmetic draws are those of a trained network.
+    norms: over the layers, values and rounding errors grow no more than in a trained network.
 
     Args:
         name: One of ``names()``.
@@ -50,10 +49,14 @@ def build(name: str, seed: int) -> nn.Module:
 
 
 def _settle(network: nn.Module) -> None:
-    """Give batch norms random scales, and the statistics of random frames."""
+    """Give batch norms random scales and shifts, and the statistics of random frames.
+
+    Small scales, positive shifts: with 1 and 0, a deep random network is chaotic and blows errors up.
+    """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.2, 0.6)
+            nn.init.uniform_(module.bias, 0.0, 0.5)
             module.momentum = None  # the mean over all frames seen
     network.train()
     with torch.no_grad():

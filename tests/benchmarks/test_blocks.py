@@ -44,6 +44,7 @@ def a_row(block_results, **values):
             "saving": 2.0,
             "realised": 0.9,
             "error": 1e-6,
+            "dense_errors": {"compiled": 1e-6},
             "gmacs": 103.4,
             "conversion_s": 1.0,
             "first_step_s": 1.0,
@@ -139,7 +140,7 @@ def test_the_table_has_a_line_for_each_work_with_the_best_baseline_and_the_bars(
         *("swiftnet-rn18", "1024x2048", "128", "fp32"),
         "eager 500, **compiled 450**, frozen failed",
         *("1.80x (90%, bar 1.8x)", "3.00x (75%, bar 3.6x)"),
-        "1e-06",
+        "1.0e-06",
     ]
     assert [cell.strip() for cell in lines[5].strip("|").split("|")][-3:] == ["1.80x (90%)", "", "not finite"]
 
