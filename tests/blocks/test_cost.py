@@ -82,6 +82,15 @@ def test_a_dense_frame_costs_the_dense_macs_of_every_stream(gated: BlockNetwork)
     assert gated.cost == BlockCost(3 * (FRAME + GATE), 0, 3 * (FRAME + GATE), 3 * FRAME, 3 * GATE)
 
 
+def test_all_blocks_where_frames_are_never_dense_cost_all_blocks() -> None:
+    options = EngineOptions(dense_above=2.0)
+    network = convert(nn.Conv2d(3, 4, 3, padding=1).eval(), torch.zeros(1, 3, 20, 40), 16, options=options)
+    network.dense(torch.randn(1, 3, 20, 40))
+    cell = 16 * 16 * 4 * 27
+    dense = 20 * 40 * 4 * 27
+    assert network.cost == BlockCost(6 * cell, 6 * cell - dense, dense, 6 * cell, 0)
+
+
 def test_cells_that_fill_up_a_batch_are_halo() -> None:
     layer = nn.Conv2d(3, 4, 3, padding=1).eval()
     network = convert(layer, torch.zeros(1, 3, 64, 64), 16, options=NEVER_DENSE)

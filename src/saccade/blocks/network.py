@@ -163,7 +163,7 @@ class BlockNetwork:
         if self.executed is None:
             return None
         active = self.executed.cpu().numpy() != KEEP
-        if active.all():
+        if active.all() and self._dense_above <= 1:
             return self._costs.of_frames(len(active))
         return self._costs.of_blocks(Selection(self.grid, active, torch.device("cpu")))
 

@@ -81,7 +81,7 @@ class Plan:
         dtype: Element type of the frames, as torch names it.
         block_size: Side of a block in pixels.
         grid: Rows and columns of blocks.
-        dense_above: Share of the blocks above which a whole frame is executed densely, 0..1.
+        dense_above: Share of the blocks above which a whole frame is executed densely, 0..1; more for never.
         measured: This share, and how each step runs, were measured on this machine to be fastest. Else they
             are assumed.
         steps: In the order of execution.
@@ -173,8 +173,10 @@ class Plan:
             facts["statistics"] = f"of whole maps at every frame, without MACs: {counted(self.reading_maps)}"
         if maps := [step for step in self.steps if step.map_from is not None]:
             facts["whole maps"] = f"faster from some number of blocks on: {counted(maps)}"
-        known = "measured here" if self.measured else "assumed; conversion measures it"
-        facts["whole frames"] = f"densely above {percent(self.dense_above)} of the blocks ({known})"
+        known = "measured" if self.measured else "not measured"
+        above = f"densely above {percent(self.dense_above)} of the blocks"
+        how = above if self.dense_above <= 1 else "never densely"
+        facts["whole frames"] = f"{how} ({known} on this machine)"
         facts["canvases"] = f"{self.canvas_bytes / 1e6:.1f} MB for each stream"
         if self.uncounted:
             facts["not counted"] = f"cost not known, zero MACs here: {', '.join(self.uncounted)}"
