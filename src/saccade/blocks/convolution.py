@@ -87,6 +87,7 @@ class Convolution:
         self._packed: Tensor | None = None
         self._product: Convolution | None = None
         self._bare: Convolution | None = None
+        self._taps: list[tuple[int, int, Convolution]] | None = None
 
     def __call__(
         self,
@@ -123,6 +124,19 @@ class Convolution:
             self._product = Convolution(rows, self.bias, (1, 1), (1, 1), 1)
         self._product.activation = self.activation
         return self._product
+
+    def as_taps(self) -> list[tuple[int, int, Convolution]]:
+        """A 1x1 convolution for each row and column of the kernel; their sum is this convolution."""
+        if self._taps is None:
+            height, width = self.weight.shape[2:]
+            self._taps = [
+                (i, j, Convolution(self.weight[:, :, i : i + 1, j : j + 1], None, (1, 1), (1, 1), 1))
+                for i in range(height)
+                for j in range(width)
+            ]
+            self._taps[0][2].bias = self.bias
+        self._taps[-1][2].activation = self.activation
+        return self._taps
 
     def bare(self) -> Convolution:
         """The same without activation."""

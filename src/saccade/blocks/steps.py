@@ -481,10 +481,43 @@ class ConvolutionStep(WindowStep):
         kernel = self.convolution
         return kernel.groups == 1 and kernel.dilation == (1, 1) and not self.window.inside
 
+    @property
+    def by_taps(self) -> bool:
+        """Are the taps so far apart that copying a cell for each moves less than copying windows?
+
+        So it is for the large dilations of DeepLab's pyramid.
+        """
+        kernel, spatial = self.convolution, self.spatial
+        if spatial is None or kernel.groups != 1 or kernel.stride != (1, 1) or self.window.inside:
+            return False
+        taps = math.prod(kernel.weight.shape[2:])
+        return math.prod(self.window.size) > taps * math.prod(spatial.level.cell)
+
     def on_blocks(self, run: Run) -> Any:
         if self.map_from is not None and run.count(self.spatial) >= self.map_from:
             return self._from_map(run)
-        return self._by_matrix(run) if self.matrix else super().on_blocks(run)
+        if self.matrix:
+            return self._by_matrix(run)
+        return self._by_taps(run) if self.by_taps else super().on_blocks(run)
+
+    def _by_taps(self, run: Run) -> Tensor:
+        """The cells as a sum of 1x1 convolutions, one per element of the kernel."""
+        assert self.spatial is not None
+        cells, size, kernel = run.cells, self.spatial.level.cell, self.convolution
+        pixels = run.pixels(self.source, IMAGE)
+        top, left = cells.place(self.window.rows, self.window.columns)
+        total = run.blocks(self.other) if self.other else None
+        overwrite = run.may_overwrite(self, self.other)
+        for row, column, tap in kernel.as_taps():
+            down, across = row * kernel.dilation[0], column * kernel.dilation[1]
+            border, fill = self.window.border, self.window.fill
+            shifted = kernels.gather(
+                pixels, cells.stream, top + down, left + across, size, border=border, fill=fill
+            )
+            total = tap(shifted.permute(0, 3, 1, 2), other=total, overwrite=overwrite)
+            overwrite = True
+        assert total is not None
+        return total
 
     def _by_matrix(self, run: Run) -> Tensor:
         """The cells, with each pixel's neighbourhood as a row of a matrix."""
