@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from saccade.blocks import kernels
+from saccade.blocks.kernels import WinogradWeights
 
 aten = torch.ops.aten
 
@@ -27,6 +31,13 @@ class Activation:
     scalars: tuple[float, ...]
     algorithm: str
     function: Callable[[Tensor], Tensor]
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What it clamps to, if it does nothing else."""
+        if self.name == "relu":
+            return 0.0, math.inf
+        return (self.scalars[0], self.scalars[1]) if self.name == "hardtanh" else None
 
 
 def activation_of(
@@ -88,6 +99,7 @@ class Convolution:
         self._product: Convolution | None = None
         self._bare: Convolution | None = None
         self._taps: list[tuple[int, int, Convolution]] | None = None
+        self._winograd: WinogradWeights | None = None
 
     def __call__(
         self,
@@ -137,6 +149,14 @@ class Convolution:
             self._taps[0][2].bias = self.bias
         self._taps[-1][2].activation = self.activation
         return self._taps
+
+    def as_winograd(self) -> WinogradWeights:
+        """The weights, for ``kernels.winograd``."""
+        if self._winograd is None:
+            library = kernels.winograd()
+            assert library is not None
+            self._winograd = library.prepare(self.weight, self.bias)
+        return self._winograd
 
     def bare(self) -> Convolution:
         """The same without activation."""

@@ -135,6 +135,7 @@ class BlockNetwork:
             if isinstance(step, ConvolutionStep):
                 step.matrix = step.name in tuning.matrix
                 step.map_from = tuning.map_from.get(step.name)
+                step.winograd = step.name in tuning.winograd and step.can_be_winograd
 
     def forget(self) -> None:
         """Be as if no frame had ever been seen."""

@@ -18,8 +18,12 @@ class EngineOptions:
             ``executed`` blocks only, as the original BlockCopy.
         dense_above: Share of the blocks above which the whole frame is executed densely; None for what was
             measured on this machine to be faster. At more than 1 no frame is, not even with all blocks.
+        winograd: 3x3 convolutions on the CPU may run by Winograd's algorithm where that was measured to be
+            faster. In float32 its rounding is some ten times that of plain convolution, a few millionths
+            of a layer's largest value.
     """
 
     bilinear: Literal["exact", "per_block"] = "exact"
     statistics: Literal["map", "executed"] = "map"
     dense_above: float | None = None
+    winograd: bool = True

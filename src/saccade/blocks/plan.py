@@ -21,10 +21,10 @@ Kind = Literal["input", "pixel", "window", "global", "unknown"]
 """What an operation looks at: the frame, the block's own pixels, pixels around the block, the whole map, or
 nobody knows what."""
 
-Execution = Literal["blocks", "windows", "matrix", "statistics", "dense"]
-"""On the executed blocks as they are; on windows around them; on a matrix with a row for the window of each
-pixel; on the blocks, with statistics of the whole map; or on the whole map of every stream with something to
-execute."""
+Execution = Literal["blocks", "windows", "winograd", "matrix", "statistics", "dense"]
+"""On the executed blocks as they are; on windows around them; by Winograd's algorithm, which reads them where
+they lie in the canvas; on a matrix with a row for the window of each pixel; on the blocks, with statistics of
+the whole map; or on the whole map of every stream with something to execute."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +345,8 @@ def execution_of(step: Step) -> Execution:
         return "dense"
     if isinstance(step, NormStep):
         return "statistics"
+    if isinstance(step, ConvolutionStep) and step.winograd:
+        return "winograd"
     if isinstance(step, ConvolutionStep) and step.matrix:
         return "matrix"
     if isinstance(step, WindowStep) and not step.window.inside:

@@ -25,7 +25,9 @@ from saccade.blocks.canvas import Canvas, from_pixels, to_pixels
 from saccade.blocks.capture import Operation, Ref, affine
 from saccade.blocks.convolution import Convolution
 from saccade.blocks.grid import Cells, Level, Selection, Starts
-from saccade.blocks.kernels import Border
+from saccade.blocks.kernels import Border, Places
+from saccade.blocks.kernels.winograd import TILE
+from saccade.blocks.kernels.winograd import TYPES as WINOGRAD_TYPES
 from saccade.blocks.resampling import CellMatrices, resample_windows
 
 aten = torch.ops.aten
@@ -456,6 +458,7 @@ class ConvolutionStep(WindowStep):
         other: Name of the value that is added.
         matrix: Turn the windows into rows of a matrix, one per pixel: faster where cells are tiny.
         map_from: Convolve the whole canvas where at least so many cells are executed; None for never.
+        winograd: Convolve cells where they lie, by Winograd's algorithm.
     """
 
     def __init__(
@@ -474,6 +477,21 @@ class ConvolutionStep(WindowStep):
         self.other: str | None = None
         self.matrix = False
         self.map_from: int | None = None
+        self.winograd = False
+
+    @property
+    def can_be_winograd(self) -> bool:
+        """Is this a 3x3 convolution that the C kernels know, on this device?"""
+        kernel, window = self.convolution, self.window
+        return (
+            tuple(kernel.weight.shape[2:]) == (3, 3)
+            and (kernel.groups, kernel.stride) == (1, (1, 1))
+            and kernel.dilation[0] == kernel.dilation[1]
+            and (window.border, window.fill, window.inside) == (Border.CONSTANT, 0.0, False)
+            and kernel.weight.device.type == "cpu"
+            and kernel.weight.dtype in WINOGRAD_TYPES
+            and kernels.winograd() is not None
+        )
 
     @property
     def can_be_matrix(self) -> bool:
@@ -496,9 +514,70 @@ class ConvolutionStep(WindowStep):
     def on_blocks(self, run: Run) -> Any:
         if self.map_from is not None and run.count(self.spatial) >= self.map_from:
             return self._from_map(run)
+        if self.winograd:
+            pixels = run.pixels(self.source, IMAGE)
+            if not (torch.is_grad_enabled() and pixels.requires_grad):
+                return self._by_winograd(run, pixels)
         if self.matrix:
             return self._by_matrix(run)
         return self._by_taps(run) if self.by_taps else super().on_blocks(run)
+
+    def _by_winograd(self, run: Run, pixels: Tensor) -> Tensor:
+        """The cells, computed from where they lie in the canvas."""
+        assert self.spatial is not None
+        cells, size = run.cells, self.spatial.level.cell
+        other = to_pixels(run.blocks(self.other), IMAGE) if self.other else None
+        if other is not None and run.may_overwrite(self, self.other):
+            result = other
+        else:
+            result = pixels.new_empty(len(cells), *size, len(self.convolution.weight))
+        start = Places(cells.stream, *cells.place(self.window.rows, self.window.columns))
+        corner = torch.zeros_like(cells.stream)
+        to = Places(torch.arange(len(cells)), corner, corner)
+        self._convolve_cells(pixels, start, size, result, to, other)
+        return self._activated(result.permute(0, 3, 1, 2))
+
+    def _map_by_winograd(self, x: Tensor, other: Tensor | None, run: Run) -> Tensor:
+        """The whole map, in strips as high as a tile."""
+        pixels = to_pixels(x, IMAGE)
+        height, width = self.shape[2:]
+        room = run.room(self.name)
+        if other is not None:
+            other = to_pixels(other, IMAGE)
+        if other is not None and run.may_overwrite(self, self.other):
+            result = other
+        elif room is not None:
+            result = to_pixels(room, IMAGE)
+        else:
+            result = pixels.new_empty(len(pixels), height, width, len(self.convolution.weight))
+        tall = TILE * self.convolution.dilation[0]
+        strips, streams = -(-height // tall), len(pixels)
+        stream = torch.arange(streams).repeat_interleave(strips)
+        top, left = (torch.arange(strips) * tall).repeat(streams), torch.zeros_like(stream)
+        start = Places(stream, top - self.padding[0], left - self.padding[2])
+        self._convolve_cells(pixels, start, (tall, width), result, Places(stream, top, left), other)
+        return self._activated(result.permute(0, 3, 1, 2))
+
+    def _convolve_cells(
+        self,
+        pixels: Tensor,
+        start: Places,
+        size: tuple[int, int],
+        result: Tensor,
+        to: Places,
+        other: Tensor | None,
+    ) -> None:
+        library, kernel = kernels.winograd(), self.convolution
+        assert library is not None
+        limits = (kernel.activation.limits if kernel.activation else None) or (-math.inf, math.inf)
+        library.convolve(
+            pixels, start, size, kernel.as_winograd(), kernel.dilation[0], result, to, other, *limits
+        )
+
+    def _activated(self, x: Tensor) -> Tensor:
+        """The activation, where it is more than a clamping that was done already."""
+        activation = self.convolution.activation
+        return x if activation is None or activation.limits else activation.function(x)
 
     def _by_taps(self, run: Run) -> Tensor:
         """The cells as a sum of 1x1 convolutions, one per element of the kernel."""
@@ -561,6 +640,8 @@ class ConvolutionStep(WindowStep):
     def on_maps(self, run: Run) -> Any:
         x = self.map_of(run)
         other = run.values[self.other] if self.other else None
+        if self.winograd and not (torch.is_grad_enabled() and x.requires_grad):
+            return self._map_by_winograd(x, other, run)
         top, bottom, left, right = self.padding
         zeros = self.window.border is Border.CONSTANT and not self.window.fill
         if zeros and top == bottom >= 0 and left == right >= 0:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ SMALL_CELL = 64
 MARGIN = 1.15
 """An alternative must be faster by this factor, so that noise does not choose it."""
 
+LAYER_ROUNDS = 4
+"""How often each way to run a layer is timed; the shortest time counts."""
+
 STEPS_OF_SHARE = 32
 """Shares are rounded down to this many steps, so that noise rarely changes them."""
 
@@ -47,12 +51,14 @@ class Tuning:
         dense_above: Share of the blocks above which a dense frame is faster.
         matrix: Convolutions whose windows are turned into a matrix product.
         map_from: Convolutions that run on the whole map from this number of executed cells on.
+        winograd: Convolutions that run by Winograd's algorithm.
         measured: These were measured on this machine, not assumed.
     """
 
     dense_above: float = DENSE_ABOVE
     matrix: tuple[str, ...] = ()
     map_from: dict[str, int] = field(default_factory=dict)
+    winograd: tuple[str, ...] = ()
     measured: bool = False
 
 
@@ -73,9 +79,9 @@ def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
     tuning = replace(measure(network, example[:1]), measured=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(tuning), indent=1))
-        partial.replace(path)
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps(asdict(tuning), indent=1))
+        unfinished.replace(path)
     except OSError:
         pass  # a read-only home only means measuring again
     return tuning
@@ -87,7 +93,13 @@ def stored(network: BlockNetwork, example: Tensor) -> Tuning | None:
         return None
     try:
         found = json.loads(tuning_file(network, example).read_text())
-        return Tuning(found["dense_above"], tuple(found["matrix"]), found["map_from"], measured=True)
+        return Tuning(
+            found["dense_above"],
+            tuple(found["matrix"]),
+            found["map_from"],
+            tuple(found["winograd"]),
+            measured=True,
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -145,8 +157,8 @@ def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
     if total < 2:
         network.forget()
         return Tuning()
-    matrix, map_from = measure_layers(network, frames)
-    network.use(Tuning(dense_above=1.0, matrix=matrix, map_from=map_from))
+    layers = measure_layers(network, frames)
+    network.use(replace(layers, dense_above=1.0))
     half = torch.zeros_like(everything).view(-1)
     half[::2] = FULL
     half = half.view_as(everything)
@@ -157,43 +169,85 @@ def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
         blocks = min(blocks, seconds(lambda: network.step(frames, half), frames))
     network.forget()
     even = math.floor(share * dense / blocks * STEPS_OF_SHARE) / STEPS_OF_SHARE
-    return Tuning(min(1.0, max(1 / STEPS_OF_SHARE, even)), matrix, map_from)
+    return replace(layers, dense_above=min(1.0, max(1 / STEPS_OF_SHARE, even)))
 
 
-def measure_layers(network: BlockNetwork, frames: Tensor) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Which convolutions to run as a matrix product, and from how many cells on the whole map."""
+def measure_layers(network: BlockNetwork, frames: Tensor) -> Tuning:
+    """How to run each convolution; layers that are alike are measured once."""
+    winograd: list[str] = []
     matrix: list[str] = []
     map_from: dict[str, int] = {}
     on_cpu = frames.device.type == "cpu"
+    known: dict[object, tuple[bool, bool, int | None]] = {}
     for segment in network._segments:
         for step in segment.steps:
             if not isinstance(step, ConvolutionStep) or step.window.inside or step.spatial is None:
                 continue
-            level = step.spatial.level
+            level, kernel = step.spatial.level, step.convolution
             total = math.prod(level.cells)
-            if total < LEAST_BATCH or (on_cpu and math.prod(level.cell) > SMALL_CELL):
+            small = total >= LEAST_BATCH and not (on_cpu and math.prod(level.cell) > SMALL_CELL)
+            if not small and not (network.options.winograd and step.can_be_winograd):
                 continue
-            batch = min(segment.batch, total)
-            windows = layer_seconds(network, step, frames, batch)
-            best = windows
-            if step.can_be_matrix:
-                step.matrix = True
-                product = layer_seconds(network, step, frames, batch)
-                step.matrix = False
-                if product * MARGIN < windows:
-                    matrix.append(step.name)
-                    best = product
-            step.map_from = 0
-            whole = layer_seconds(network, step, frames, batch)
-            step.map_from = None
-            cells = math.ceil(MARGIN * whole / (best / batch))
-            if cells < total:
+            geometry = kernel.weight.shape, kernel.stride, kernel.dilation, kernel.groups
+            like = (level, segment.batch, geometry, step.other is None, kernel.activation is None)
+            if like not in known:
+                known[like] = measure_layer(network, step, frames, min(segment.batch, total), small=small)
+            by_winograd, by_matrix, cells = known[like]
+            if by_winograd:
+                winograd.append(step.name)
+            if by_matrix:
+                matrix.append(step.name)
+            if cells is not None:
                 map_from[step.name] = cells
-    return tuple(matrix), map_from
+    return Tuning(matrix=tuple(matrix), map_from=map_from, winograd=tuple(winograd))
 
 
-def layer_seconds(network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int) -> float:
-    """Seconds of one convolution on a batch of cells."""
+def measure_layer(
+    network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int, *, small: bool
+) -> tuple[bool, bool, int | None]:
+    """How to run a convolution: by Winograd's algorithm, as a matrix, from how many cells on the whole map.
+
+    Args:
+        network: That it is in.
+        step: The convolution, set to run on windows; so it is left.
+        frames: ``(1, C, H, W)``.
+        batch: Cells at a time.
+        small: Cells are small enough for the alternatives that make windows efficient.
+    """
+    assert step.spatial is not None
+    work = one_batch(network, step, frames, batch)
+
+    def run(*, winograd: bool = False, matrix: bool = False, map_from: int | None = None) -> float:
+        before = step.winograd, step.matrix, step.map_from
+        step.winograd, step.matrix, step.map_from = winograd, matrix, map_from
+        duration = seconds(work, frames)
+        step.winograd, step.matrix, step.map_from = before
+        return duration
+
+    ways: dict[str, Callable[[], float]] = {"windows": run}
+    if network.options.winograd and step.can_be_winograd:
+        ways["winograd"] = partial(run, winograd=True)
+    if small and step.can_be_matrix:
+        ways["matrix"] = partial(run, matrix=True)
+    if small:
+        ways["map"] = partial(run, map_from=0)
+    for way in ways.values():
+        way()
+    # In turns, so that a machine busy for a while slows all.
+    times = [{name: way() for name, way in ways.items()} for _ in range(LAYER_ROUNDS)]
+    least = {name: min(t[name] for t in times) for name in ways}
+    best = min((name for name in ways if name != "map"), key=least.__getitem__)
+    if least[best] * MARGIN >= least["windows"]:
+        best = "windows"
+    cells = math.ceil(MARGIN * least["map"] / (least[best] / batch)) if small else math.inf
+    from_cells = int(cells) if cells < math.prod(step.spatial.level.cells) else None
+    return best == "winograd", best == "matrix", from_cells
+
+
+def one_batch(
+    network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int
+) -> Callable[[], object]:
+    """One convolution on a batch of cells, to be timed."""
     assert step.spatial is not None
     everything = torch.ones((1, *network.grid.shape), dtype=torch.bool).numpy()
     selection = Selection(network.grid, everything, frames.device)
@@ -209,8 +263,7 @@ def layer_seconds(network: BlockNetwork, step: ConvolutionStep, frames: Tensor, 
             run.values[step.other] = other
         step.on_blocks(run)
 
-    once()
-    return min(seconds(once, frames) for _ in range(3))
+    return once
 
 
 def seconds(work: Callable[[], object], frames: Tensor) -> float:

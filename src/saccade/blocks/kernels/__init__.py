@@ -1,5 +1,7 @@
 """Copies between dense maps and blocks: the only memory traffic that the block engine adds to a network.
 
+And, in C alone, 3x3 convolutions that need no copies: ``winograd``.
+
 A map is ``(N, h, w, P)``: N streams, P values per pixel, contiguous (the memory of a channels-last
 ``(N, P, h, w)`` tensor). Windows and blocks are ``(B, wy, wx, P)``, contiguous, each at a place in the map
 that ``stream``, ``top`` and ``left`` give, ``(B,)`` int64 each.
@@ -22,9 +24,20 @@ from saccade.blocks.kernels import portable
 from saccade.blocks.kernels.border import Border
 from saccade.blocks.kernels.build import Unavailable, load_library
 from saccade.blocks.kernels.native import NativeKernels
+from saccade.blocks.kernels.winograd import Places, WinogradKernels, WinogradWeights
 from saccade.errors import ConfigError
 
-__all__ = ["Border", "gather", "implementation", "scatter", "scatter_"]
+__all__ = [
+    "Border",
+    "Places",
+    "WinogradKernels",
+    "WinogradWeights",
+    "gather",
+    "implementation",
+    "scatter",
+    "scatter_",
+    "winograd",
+]
 
 
 def gather(
@@ -105,6 +118,16 @@ def scatter(target: Tensor, blocks: Tensor, stream: Tensor, top: Tensor, left: T
     result = target.clone()
     kernels.scatter_(result, blocks, stream, top, left)
     return result
+
+
+def winograd() -> WinogradKernels | None:
+    """3x3 convolutions on the CPU by Winograd's algorithm; None without native kernels.
+
+    Raises:
+        ConfigError: As for ``implementation``.
+    """
+    kernels = _native()
+    return kernels.winograd if kernels else None
 
 
 def implementation() -> str:

@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("native.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("native.c", "winograd.c"))
 
-FLAGS = ("-O3", "-std=c11", "-fPIC", "-shared")
+FLAGS = ("-O3", "-std=c11", "-ffp-contract=fast", "-fPIC", "-shared")
 
 EXTRA_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
 """Tried in this order: not every compiler knows them, and some lack the OpenMP runtime."""
@@ -77,7 +77,8 @@ def _fingerprint(compiler: list[str]) -> str:
     if version.returncode:
         raise Unavailable(_first_error(version))
     facts = [shlex.join(compiler), version.stdout, platform.machine(), _instructions()]
-    return hashlib.sha256(SOURCE.read_bytes() + "\n".join(facts).encode()).hexdigest()[:20]
+    sources = b"".join(source.read_bytes() for source in SOURCES)
+    return hashlib.sha256(sources + "\n".join((*FLAGS, *facts)).encode()).hexdigest()[:20]
 
 
 def _instructions() -> str:
@@ -109,7 +110,7 @@ def _open_or_build(path: Path, compiler: list[str]) -> ctypes.CDLL:
 def _build(path: Path, compiler: list[str]) -> ctypes.CDLL:
     reasons = []
     for extra in EXTRA_FLAGS:
-        result = _run([*compiler, *FLAGS, *extra, "-o", str(path), str(SOURCE)])
+        result = _run([*compiler, *FLAGS, *extra, "-o", str(path), *map(str, SOURCES)])
         if result.returncode:
             reasons.append(_first_error(result))
             continue

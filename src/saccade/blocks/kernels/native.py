@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.blocks.kernels.border import Border
+from saccade.blocks.kernels.winograd import WinogradKernels
 
 _NUMBER, _ADDRESS, _INT = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
 
@@ -20,10 +21,14 @@ class NativeKernels:
     no gradients flow.
 
     Args:
-        library: The compiled ``native.c``.
+        library: The compiled C kernels.
+
+    Attributes:
+        winograd: Those of ``winograd.c``.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        self.winograd = WinogradKernels(library)
         self._gather = library.saccade_gather
         self._gather.restype = _INT
         self._gather.argtypes = [
