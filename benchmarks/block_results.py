@@ -41,6 +41,7 @@ class Row:
         height, width: Of the frames, in pixels.
         block_size: Side of a block, in pixels.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        winograd: The engine was allowed Winograd's algorithm, as it is by default (on CPUs).
         fraction: Share of the blocks that was asked for.
         executed_fraction: Share that was executed; larger where the engine chose to execute densely.
         dense_ms: By baseline; None for one that failed.
@@ -72,6 +73,7 @@ class Row:
     width: int
     block_size: int
     precision: str
+    winograd: bool
     fraction: float
     executed_fraction: float
     dense_ms: dict[str, float | None]
@@ -102,14 +104,14 @@ class Row:
     saccade: str
 
     @property
-    def work(self) -> tuple[str, int, int, int, str]:
+    def work(self) -> tuple[str, int, int, int, str, bool]:
         """What rows have in common that differ in nothing but the share of the blocks."""
-        return self.network, self.height, self.width, self.block_size, self.precision
+        return self.network, self.height, self.width, self.block_size, self.precision, self.winograd
 
     @property
     def bar(self) -> float | None:
         """The speed-up that it has to reach, where there is one."""
-        if self.work[:4] != BAR_WORK or torch.device(self.device).type != "cpu":
+        if self.work[:4] != BAR_WORK or not self.winograd or torch.device(self.device).type != "cpu":
             return None
         return BARS.get(self.precision, {}).get(self.fraction)
 
@@ -163,6 +165,7 @@ def show(rows: Sequence[Row]) -> None:
     """Print the rows of one work on the terminal."""
     first = rows[0]
     title = f"{first.network} {first.height}x{first.width}, blocks of {first.block_size}, {first.precision}"
+    title += "" if first.winograd else ", without Winograd"
     columns = ["blocks", "ran", "ms", "quartiles", "speed-up", "bar", "saving", "realised"]
     lines = []
     for row in rows:
@@ -214,7 +217,16 @@ def markdown(rows: Sequence[Row]) -> str:
     """A heading and a table of one machine's results."""
     machines = {f"{r.device_name}, {r.threads} threads, PyTorch {r.torch}, {r.kernels} kernels" for r in rows}
     fractions = sorted({row.fraction for row in rows}, reverse=True)
-    heads = ["network", "frame", "block", "precision", "dense, ms", *(f"{f:.1%}" for f in fractions), "error"]
+    heads = [
+        "network",
+        "frame",
+        "block",
+        "precision",
+        "engine",
+        "dense, ms",
+        *(f"{f:.1%}" for f in fractions),
+        "error",
+    ]
     lines = [f"### {'; '.join(sorted(machines))}", "", markdown_line(heads), "|" + "---|" * len(heads)]
     for group in by_work(rows):
         first, cells = group[0], {row.fraction: markdown_cell(row) for row in group}
@@ -225,6 +237,7 @@ def markdown(rows: Sequence[Row]) -> str:
                     f"{first.height}x{first.width}",
                     str(first.block_size),
                     first.precision,
+                    "" if first.winograd else "without Winograd",
                     dense_figures(first, "**"),
                     *(cells.get(fraction, "") for fraction in fractions),
                     error_figure(first.error),

@@ -9,6 +9,9 @@ CUDA graphs of these three, and kernels chosen by trial). All of them: one frame
 the same precision, without gradients, in one process, in turns whose order is drawn anew in every round;
 after a warm-up, and each timed call directly after an untimed one of the same kind.
 
+Where the engine runs convolutions by Winograd's algorithm, it is also measured without. Dense baselines could
+have that as well; what is left is owed to executing fewer blocks.
+
 Inside the timer is ``BlockNetwork.step(frames, actions)`` alone (dense: the network's forward alone), from
 normalised frames on the device and block lists in the memory of the CPU to the result on the device, with
 CUDA waited for. Reading, resizing and normalising frames, choosing blocks, and what follows the network are
@@ -47,7 +50,7 @@ from torch import Tensor, nn
 
 import networks
 import saccade
-from saccade.blocks import FULL, KEEP, convert, kernels
+from saccade.blocks import FULL, KEEP, EngineOptions, convert, kernels
 from saccade.evaluation.latency import timed
 from saccade.evaluation.record import name_of_device
 from saccade.methods.placement import PRECISIONS, choose_placement
@@ -129,6 +132,9 @@ def measure(configuration: Configuration) -> list[Row]:
     dense_names = [contestant.name for contestant in contestants]
 
     engines = [Engine(network, frames[0], block_size) for block_size in configuration.block_sizes]
+    if any(engine.network.tuning.winograd for engine in engines):
+        plain = EngineOptions(winograd=False)
+        engines += [Engine(network, frames[0], size, plain) for size in configuration.block_sizes]
     for engine in engines:
         for fraction in FRACTIONS:
             sets = block_sets(engine.network.grid.shape, fraction, random)
@@ -156,6 +162,7 @@ def measure(configuration: Configuration) -> list[Row]:
                     width=configuration.width,
                     block_size=engine.network.grid.block,
                     precision=configuration.precision,
+                    winograd=engine.network.options.winograd,
                     fraction=fraction,
                     executed_fraction=engine.executed(fraction),
                     dense_ms=dense_ms,
@@ -198,9 +205,13 @@ class Engine:
         cost: MACs of a whole frame.
     """
 
-    def __init__(self, network: nn.Module, frames: Tensor, block_size: int) -> None:
+    def __init__(
+        self, network: nn.Module, frames: Tensor, block_size: int, options: EngineOptions | None = None
+    ) -> None:
         kernels.implementation()  # compiled once per machine, whatever is converted
-        self.network, conversion_ms = timed(lambda: convert(network, frames, block_size), frames.device)
+        self.network, conversion_ms = timed(
+            lambda: convert(network, frames, block_size, options=options), frames.device
+        )
         everything = torch.full((1, *self.network.grid.shape), FULL, dtype=torch.int8)
         result, step_ms = timed(lambda: self.network.step(frames, everything), frames.device)
         cost = self.network.cost
@@ -213,7 +224,8 @@ class Engine:
 
     def name(self, fraction: float) -> str:
         """Of the contestant with this share of the blocks."""
-        return f"{fraction:.1%} of blocks of {self.network.grid.block}"
+        plain = "" if self.network.options.winograd else " without Winograd"
+        return f"{fraction:.1%} of blocks of {self.network.grid.block}{plain}"
 
     def contestant(self, fraction: float, sets: Sequence[Tensor], frames: Sequence[Tensor]) -> Contestant:
         """A step with another set of blocks at every call."""

@@ -38,6 +38,7 @@ from saccade.blocks import FULL, KEEP, BlockNetwork, EngineOptions, convert
 from saccade.blocks.build import build
 from saccade.blocks.capture import capture
 from saccade.blocks.grid import Grid
+from saccade.blocks.tuning import Tuning
 from saccade.errors import NetworkError
 from saccade.evaluation.record import name_of_device
 from saccade.video.atomic import write_atomic
@@ -176,11 +177,13 @@ def look_at(architecture: Architecture, *, time: bool) -> dict[str, Any]:
 
 
 def converted_without_tuning(network: nn.Module, frames: Tensor, block: int) -> BlockNetwork:
-    """A block network that runs on blocks whatever would be faster."""
+    """A block network that runs on blocks whatever would be faster, with all of Winograd's rounding."""
     captured = capture(network, frames)
     grid = Grid(frames.shape[2], frames.shape[3], block)
     options = EngineOptions(dense_above=2.0)
-    return BlockNetwork(captured, build(captured, grid, options), grid, options)
+    converted = BlockNetwork(captured, build(captured, grid, options), grid, options)
+    converted.use(Tuning(winograd=tuple(step.name for step in converted.steps)))
+    return converted
 
 
 def costs(converted: BlockNetwork) -> dict[str, Any]:

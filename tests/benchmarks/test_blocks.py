@@ -31,6 +31,7 @@ def a_row(block_results, **values):
             "width": 2048,
             "block_size": 128,
             "precision": "fp32",
+            "winograd": True,
             "fraction": 0.5,
             "executed_fraction": 0.5,
             "dense_ms": {"eager": 500.0, "compiled": 450.0, "frozen": None},
@@ -123,7 +124,13 @@ def test_bars_are_for_one_network_size_and_block_on_cpus(benchmark):
     block_results = benchmark("block_results")
     assert a_row(block_results).bar == 1.8
     assert a_row(block_results, precision="bf16", fraction=0.125).bar == 5.0
-    for other in ({"network": "unet-plain"}, {"block_size": 64}, {"device": "cuda:0"}, {"precision": "fp16"}):
+    for other in (
+        {"network": "unet-plain"},
+        {"block_size": 64},
+        {"device": "cuda:0"},
+        {"precision": "fp16"},
+        {"winograd": False},
+    ):
         assert a_row(block_results, **other).bar is None
 
 
@@ -133,16 +140,19 @@ def test_the_table_has_a_line_for_each_work_with_the_best_baseline_and_the_bars(
         a_row(block_results, fraction=0.25, speedup=3.0, realised=0.75),
         a_row(block_results),
         a_row(block_results, network="unet-plain", error=None),
+        a_row(block_results, winograd=False, speedup=1.7),
     ]
     lines = block_results.markdown(rows).splitlines()
     assert lines[0] == "### a processor, 2 threads, PyTorch 2.15, native kernels"
     assert [cell.strip() for cell in lines[4].strip("|").split("|")] == [
-        *("swiftnet-rn18", "1024x2048", "128", "fp32"),
+        *("swiftnet-rn18", "1024x2048", "128", "fp32", ""),
         "eager 500, **compiled 450**, frozen failed",
         *("1.80x (90%, bar 1.8x)", "3.00x (75%, bar 3.6x)"),
         "1.0e-06",
     ]
     assert [cell.strip() for cell in lines[5].strip("|").split("|")][-3:] == ["1.80x (90%)", "", "not finite"]
+    assert "| without Winograd |" in lines[6]
+    assert "| 1.70x (90%) |" in lines[6]  # and no bar
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="inductor needs a C++ compiler")
@@ -176,4 +186,4 @@ def test_a_network_is_measured_from_end_to_end(tmp_path):
         assert row["saving"] == pytest.approx(1 / row["fraction"])  # nothing in it looks at the whole map
         assert row["realised"] == pytest.approx(row["dense_best_ms"] / row["block_ms"] * row["fraction"])
     table = subprocess.run([*script, "--table"], check=True, capture_output=True, text=True).stdout
-    assert "| unet-plain | 32x64 | 16 | fp32 | **eager" in table
+    assert "| unet-plain | 32x64 | 16 | fp32 |  | **eager" in table
