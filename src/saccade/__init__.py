@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saccade.datasets.registry import open_dataset
     from saccade.errors import SaccadeError
     from saccade.evaluation.evaluate import evaluate
-    from saccade.methods.configs import FrameConfig
+    from saccade.methods.configs import BlockCopyConfig, FrameConfig
     from saccade.methods.registry import wrap
     from saccade.networks.load import load_network
     from saccade.video.opening import open_video
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOMES = {
+    "BlockCopyConfig": "methods.configs",
     "FrameConfig": "methods.configs",
     "SaccadeError": "errors",
     "evaluate": "evaluation.evaluate",
@@ -39,6 +40,7 @@ _BRINGS = {"open_video": "datasets.world"}
 """What must be imported along with a name: the world adds its scheme to the sources."""
 
 __all__ = [
+    "BlockCopyConfig",
     "FrameConfig",
     "SaccadeError",
     "__version__",

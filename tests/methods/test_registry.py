@@ -42,7 +42,7 @@ def test_wrap_makes_the_method_that_the_configuration_belongs_to():
     assert type(method) is Odd
     assert method.config.start == 3
     assert method.network is network
-    assert registry.list_methods() == ["frame", "odd"]
+    assert registry.list_methods() == ["frame", "blockcopy", "odd"]
     assert registry.method_of(method.config).name == "odd"
     assert registry.registered_method("odd").summary == "Odd frames only."
 

@@ -146,6 +146,11 @@ class BlockNetwork:
         self._fresh.update(range(self._streams) if streams is None else streams)
 
     @property
+    def dense_above(self) -> float:
+        """Share of the blocks above which a whole frame is executed densely, because that is faster."""
+        return self._dense_above
+
+    @property
     def plan(self) -> Plan:
         """What is done with each operation of the network, and what it costs."""
         return plan_of(
@@ -177,25 +182,44 @@ class BlockNetwork:
     def _costs(self) -> CostTable:
         return CostTable(self._segments, self._macs)
 
-    def get_state(self) -> dict[str, Tensor]:
+    def drop(self, streams: Sequence[int]) -> None:
+        """These streams have ended: those after them move up, and the next step has fewer."""
+        gone = set(streams)
+        kept = [n for n in range(self._streams) if n not in gone]
+        for canvas in self._canvases.values():
+            if canvas.pixels is not None:
+                canvas.restore(canvas.pixels[kept])
+        self._whole = {name: [values[n] for n in kept] for name, values in self._whole.items()}
+        self._fresh = {row for row, n in enumerate(kept) if n in self._fresh}
+        self.executed = None if self.executed is None else self.executed[kept]
+        self._streams = len(kept)
+
+    def get_state(self, *, copy: bool = True) -> dict[str, Tensor]:
         """All that is remembered of the videos, for ``set_state`` and ``torch.save``.
+
+        Args:
+            copy: Give copies. Else the memory is shared, and good until the next step.
 
         Returns:
             ``fresh`` (N,) bool: the streams whose next frame is executed in full; ``executed``; and the
-            latest values, ``canvas.NAME`` (N, h, w, channels) and ``output.NAME.STREAM``. All are copies.
+            latest values, ``canvas.NAME`` (N, h, w, channels) and ``output.NAME.STREAM``.
         """
         state = {"fresh": torch.tensor([n in self._fresh for n in range(self._streams)], dtype=torch.bool)}
         if self.executed is not None:
             state["executed"] = self.executed.clone()
         for name, canvas in self._canvases.items():
             if canvas.pixels is not None:
-                state[f"canvas.{name}"] = canvas.pixels.detach().clone()
+                state[f"canvas.{name}"] = canvas.pixels.detach()
         for name, values in self._whole.items():
-            state.update({f"output.{name}.{n}": v.detach().clone() for n, v in enumerate(values)})
-        return state
+            state.update({f"output.{name}.{n}": v.detach() for n, v in enumerate(values)})
+        return {key: value.clone() for key, value in state.items()} if copy else state
 
-    def set_state(self, state: Mapping[str, Tensor]) -> None:
+    def set_state(self, state: Mapping[str, Tensor], *, copy: bool = True) -> None:
         """Go on where ``get_state`` was called, with this network or another of the same module and sizes.
+
+        Args:
+            state: From ``get_state``.
+            copy: Copy it. Else later steps change it.
 
         Raises:
             NetworkError: The state is another network's.
@@ -224,9 +248,9 @@ class BlockNetwork:
         self._fresh = {n for n, fresh in enumerate(state["fresh"].tolist()) if fresh}
         self.executed = state["executed"].cpu().clone() if running else None
         for name, canvas in self._canvases.items():
-            canvas.restore(state[f"canvas.{name}"].to(device, copy=True) if running else None)
+            canvas.restore(state[f"canvas.{name}"].to(device, copy=copy) if running else None)
         self._whole = {
-            name: [state[f"output.{name}.{n}"].to(device, copy=True) for n in range(streams)]
+            name: [state[f"output.{name}.{n}"].to(device, copy=copy) for n in range(streams)]
             for name in outputs
             if running
         }

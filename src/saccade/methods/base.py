@@ -72,12 +72,14 @@ class StepResult:
             without blocks.
         keyframe: ``(N,)`` bool, True where the frame was computed in full.
         cost: MACs of this step.
+        block_size: Side of the blocks in pixels; None for methods without blocks.
     """
 
     prediction: Segmentation
     actions: Tensor | None
     keyframe: Tensor
     cost: Cost
+    block_size: int | None = None
 
     def of_stream(self, row: int) -> StepResult:
         """The part of one stream, with N = 1; its cost is an equal share."""
@@ -88,6 +90,7 @@ class StepResult:
             actions=None if self.actions is None else self.actions[one],
             keyframe=self.keyframe[one],
             cost=Cost(**{f.name: getattr(self.cost, f.name) / streams for f in fields(Cost)}),
+            block_size=self.block_size,
         )
 
 
@@ -103,6 +106,11 @@ class VideoMethod(nn.Module, ABC):
 
     network: nn.Module
     config: Any
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened that the user should know."""
+        return []
 
     @abstractmethod
     def step(self, frames: Tensor) -> StepResult:

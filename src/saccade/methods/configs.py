@@ -8,6 +8,9 @@ the command line can explain all flags at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from saccade.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,34 @@ class FrameConfig:
     """
 
     compile: bool = False
+
+
+@dataclass(frozen=True)
+class BlockCopyConfig:
+    """BlockCopy: the blocks that matter are executed, the others keep their features (ICCV 2021).
+
+    Args:
+        target: Share of the blocks that is executed, above 0, at most 1. The first frame is in full.
+        block_size: Side of a block in pixels; None for one that suits the size of the frames.
+        policy: What chooses the blocks: all, none, random, change, trained (a small network that comes with
+            Saccade) or online (learns while the video runs).
+        max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
+            is as many as the target allows.
+        scene_cuts: Execute a frame in full where another scene begins.
+        seed: Of random choices.
+    """
+
+    target: float = 0.5
+    block_size: int | None = None
+    policy: Literal["all", "none", "random", "change", "trained", "online"] = "change"
+    max_age: int = 30
+    scene_cuts: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target <= 1:
+            raise ConfigError(f"target {self.target} is no share of the blocks; give one above 0, at most 1")
+        if self.block_size is not None and self.block_size < 1:
+            raise ConfigError(f"block_size {self.block_size} is no size in pixels; give for example 128")
+        if self.max_age < 0:
+            raise ConfigError(f"max_age {self.max_age} is no number of frames; give 0 for no limit")

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import ConfigError
-from saccade.methods.configs import FrameConfig
+from saccade.methods.configs import BlockCopyConfig, FrameConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,3 +132,4 @@ def wrap(module: nn.Module, config: object | None = None) -> VideoMethod:
 
 
 register_method("frame", FrameConfig, "saccade.methods.frame:FrameByFrame")
+register_method("blockcopy", BlockCopyConfig, "saccade.methods.blockcopy:BlockCopy")

@@ -53,8 +53,9 @@ class PolicyView:
         return F.pad(maps, (0, missing[1], 0, missing[0]), mode=mode) if any(missing) else maps
 
     def per_block(self, maps: Tensor) -> Tensor:
-        """Mean over each block ``(N, GH, GW)`` of maps ``(N, h, w)`` of any size that shows the whole frame."""
-        return block_means(maps[:, None], self.grid, self.frames.shape[2:], self.block_size)[:, 0]
+        """Mean over each block ``(N, GH, GW)`` of maps ``(N, h, w)`` that show the whole frame, any size."""
+        h, w = self.frames.shape[2:]
+        return block_means(maps[:, None], self.grid, (h, w), self.block_size)[:, 0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,228 @@
+"""BlockCopy: the blocks that matter are executed, the others keep their features.
+
+T. Verelst, T. Tuytelaars: BlockCopy: High-Resolution Video Processing with Block-Sparse Feature Propagation
+and Online Policies, ICCV 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saccade.blocks import FULL, KEEP, BlockNetwork, EngineOptions, convert
+from saccade.blocks.grid import bucket
+from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
+from saccade.methods.block_memory import BlockMemory
+from saccade.methods.configs import BlockCopyConfig
+from saccade.methods.scores import scores_of
+from saccade.policies.ageing import Ageing
+from saccade.policies.base import Policy, PolicyOutcome, PolicyView
+from saccade.policies.budget import Budget
+from saccade.policies.registry import make_policy
+from saccade.policies.scene_cuts import SceneCuts
+
+BLOCK_SIZES = (128, 64, 32)
+"""Blocks to choose from, in pixels."""
+
+ENOUGH_BLOCKS = 96
+"""The largest blocks are chosen of which a frame has so many."""
+
+
+def suitable_block_size(height: int, width: int) -> int:
+    """Side of a block for frames of this size: 128 at 1024x2048, 32 at 360x480."""
+    for side in BLOCK_SIZES:
+        if -(-height // side) * -(-width // side) >= ENOUGH_BLOCKS:
+            return side
+    return BLOCK_SIZES[-1]
+
+
+class BlockCopy(VideoMethod):
+    """Executes a share of the blocks of every frame; the first frame of each stream in full.
+
+    Args:
+        network: As for ``saccade.wrap``; also one that ``saccade.blocks.convert`` can convert. Frames are
+            cast to the device and the precision of its first parameter.
+        config: Its settings.
+
+    Attributes:
+        policy: What chooses the blocks. Shared by all streams, and kept by ``reset``.
+    """
+
+    def __init__(self, network: nn.Module, config: BlockCopyConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or BlockCopyConfig()
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.policy: Policy = make_policy(self.config)
+        self._engines: dict[object, BlockNetwork] = {}
+        self._memory: BlockMemory | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What the policy says."""
+        return self.policy.notes
+
+    @torch.inference_mode()
+    def step(self, frames: Tensor) -> StepResult:
+        """Process the next frame of every stream.
+
+        Args:
+            frames: ``(N, 3, H, W)`` normalised frames, any H, W and N. Frames of another size than those
+                before are the first of other videos.
+
+        Raises:
+            NetworkError: The network cannot process such frames, or does not return scores.
+        """
+        size = (int(frames.shape[2]), int(frames.shape[3]))
+        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
+        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
+        memory = self._remembered(frames)
+        actions, view = self._decide(memory, frames)
+        engine = memory.engine
+        logits = scores_of(engine.step(frames, actions), len(frames))
+        assert engine.executed is not None
+        actions = engine.executed
+        self._remember(memory, frames, logits, actions)
+        if view is not None:
+            rows = list(view.streams)
+            self.policy.learn(PolicyOutcome(view, actions[rows], logits[rows], self.config.target))
+        return StepResult(
+            prediction=Segmentation(logits, size),
+            actions=actions,
+            keyframe=(actions != KEEP).flatten(1).all(1),
+            cost=self._cost(engine, view is not None),
+            block_size=engine.grid.block,
+        )
+
+    def reset(self, streams: Sequence[int] | None = None) -> None:
+        """Forget the past of these streams (all by default); what the policy learned stays."""
+        if streams is None:
+            if self._memory is not None:
+                self._memory.engine.forget()
+            self._memory = None
+        elif self._memory is not None:
+            self._memory.engine.reset(streams)
+            for row in streams:
+                self._memory.fresh[row] = True
+
+    def drop(self, streams: Sequence[int]) -> None:
+        """These streams have ended."""
+        if self._memory is not None:
+            self._memory.drop(list(streams))
+
+    def get_state(self) -> dict[str, Any]:
+        """What is remembered of the streams."""
+        if self._memory is None:
+            return {}
+        grid = self._memory.engine.grid
+        return {"size": (grid.height, grid.width), **self._memory.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from ``get_state``."""
+        self._memory = None
+        if not state:
+            return
+        like = state["seen"]
+        frames = like.new_empty(len(like), 3, *state["size"])
+        self._memory = memory = self._new_memory(frames)
+        memory.budgets = [self._new_budget(memory.engine) for _ in state["fresh"]]
+        memory.set_state(state)
+
+    def _remembered(self, frames: Tensor) -> BlockMemory:
+        """The memory for frames of this size, with room for all streams."""
+        memory = self._memory
+        if memory is None or memory.engine is not self._engine(frames):
+            memory = self._memory = self._new_memory(frames)
+        streams = len(frames)
+        memory.fresh = (memory.fresh + [True] * streams)[:streams]
+        memory.budgets = memory.budgets[:streams]
+        memory.budgets += [self._new_budget(memory.engine) for _ in range(streams - len(memory.budgets))]
+        memory.ageing.resize(streams)
+        memory.cuts.resize(streams)
+        return memory
+
+    def _new_memory(self, frames: Tensor) -> BlockMemory:
+        engine = self._engine(frames)
+        engine.forget()
+        target, most = self.config.target, self.config.max_age
+        if most:  # what comes due must leave room for choice
+            most = max(most, round(2 / target))
+        return BlockMemory(engine, Ageing(engine.grid.shape, most, torch.device("cpu")), SceneCuts())
+
+    def _engine(self, frames: Tensor) -> BlockNetwork:
+        """The converted network for frames of this size."""
+        key = tuple(frames.shape[1:]), frames.dtype, frames.device
+        if key not in self._engines:
+            side = self.config.block_size or suitable_block_size(*frames.shape[2:])
+            # The budget knows from where on a whole frame is faster; the engine does what it is told.
+            options = EngineOptions(dense_above=1.0)
+            with torch.inference_mode(False), torch.no_grad():
+                example = torch.zeros_like(frames[:1])
+                self._engines[key] = convert(self.network, example, side, options=options)
+        return self._engines[key]
+
+    def _new_budget(self, engine: BlockNetwork) -> Budget:
+        blocks = engine.grid.shape[0] * engine.grid.shape[1]
+        return Budget(self.config.target, blocks, _without_waste, engine.tuning.dense_above)
+
+    def _decide(self, memory: BlockMemory, frames: Tensor) -> tuple[Tensor, PolicyView | None]:
+        """Actions ``(N, GH, GW)`` on the CPU, and what they were decided on where there was a choice."""
+        fresh = torch.tensor(memory.fresh)
+        if self.config.scene_cuts:
+            cuts = memory.cuts.found(frames)
+            fresh |= cuts
+        actions = torch.full((len(frames), *memory.engine.grid.shape), FULL, dtype=torch.int8)
+        rows = (~fresh).nonzero().flatten().tolist()
+        if not rows:
+            return actions, None
+        assert memory.seen is not None
+        assert memory.logits is not None
+        assert memory.actions is not None
+        due = memory.ageing.due[rows]
+        budget = [max(memory.budgets[row].next(), int(d.sum())) for row, d in zip(rows, due, strict=True)]
+        view = PolicyView(
+            streams=tuple(rows),
+            frames=frames[rows],
+            seen=memory.seen[rows].permute(0, 3, 1, 2),
+            logits=memory.logits[rows],
+            actions=memory.actions[rows],
+            age=memory.ageing.age[rows],
+            due=due,
+            budget=torch.tensor(budget),
+            block_size=memory.engine.grid.block,
+        )
+        actions[rows] = self.policy.decide(view).cpu()
+        return actions, view
+
+    def _remember(self, memory: BlockMemory, frames: Tensor, logits: Tensor, actions: Tensor) -> None:
+        executed = actions != KEEP
+        whole = executed.flatten(1).all(1)
+        memory.look(frames, actions)
+        memory.ageing.update(executed, whole)
+        for row, count in enumerate(executed.flatten(1).sum(1).tolist()):
+            if not memory.fresh[row]:  # the first frame is not the budget's
+                memory.budgets[row].spend(count)
+        memory.fresh = [False] * len(memory.fresh)
+        memory.logits, memory.actions = logits, actions
+
+    def _cost(self, engine: BlockNetwork, decided: bool) -> Cost:
+        cost = engine.cost
+        assert cost is not None
+        return Cost(
+            network=cost.executed,
+            policy=self.policy.macs if decided else 0.0,
+            policy_training=self.policy.training_macs if decided else 0.0,
+            halo=cost.halo,
+            dense=cost.dense,
+        )
+
+
+def _without_waste(blocks: float) -> int:
+    """The nearest number of blocks that the engine need not fill up."""
+    nearest = max(0, round(blocks))
+    above = bucket(nearest) if nearest else 0
+    unit = 1 << max(0, (nearest - 1).bit_length() - 3) if nearest else 1
+    below = above - unit
+    return above if above - blocks <= blocks - below else below

@@ -1,0 +1,43 @@
+"""The share of the blocks meets the target."""
+
+import pytest
+
+from saccade.policies.budget import Budget
+
+TARGETS = [0.1, 0.15, 0.25, 0.37, 0.5, 0.72, 0.9]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("blocks", [48, 128, 180])
+@pytest.mark.parametrize("dense_above", [1.0, 0.85])
+def test_the_mean_is_the_target(target, blocks, dense_above):
+    budget = Budget(target, blocks, round, dense_above)
+    spent = []
+    for _ in range(100):
+        spent.append(budget.next())
+        budget.spend(spent[-1])
+    assert sum(spent) / len(spent) / blocks == pytest.approx(target, abs=0.005)
+    assert all(count == blocks or count <= dense_above * blocks for count in spent)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rounding_to_numbers_without_waste_averages_out(target):
+    budget = Budget(target, 180, lambda wanted: 16 * round(wanted / 16))
+    spent = []
+    for _ in range(200):
+        spent.append(budget.next())
+        budget.spend(spent[-1])
+    assert {count % 16 for count in spent} <= {0, 180 % 16}
+    assert sum(spent) / len(spent) / 180 == pytest.approx(target, abs=0.005)
+
+
+def test_a_frame_in_full_is_paid_back_little_by_little():
+    budget = Budget(0.25, 100, round)
+    budget.spend(100)  # nobody asked
+    spent = []
+    for _ in range(60):
+        spent.append(budget.next())
+        budget.spend(spent[-1])
+    assert min(spent) >= 18  # a quarter less than usual, not nothing
+    assert spent[-1] == 25
+    assert 100 + sum(spent) == pytest.approx(61 * 25, abs=1)
