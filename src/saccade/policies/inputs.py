@@ -1,0 +1,67 @@
+"""What the network of the online policy sees of a stream."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saccade.policies.base import KEEP, PolicyView
+
+Scores = Literal["probabilities", "logits"]
+Resize = Literal["area", "nearest"]
+
+LARGEST = 1e4
+"""Scores beyond this are cut off, so that a network that overflows does not take the policy with it."""
+
+
+def policy_inputs(
+    view: PolicyView,
+    pixels: int,
+    *,
+    scores: Scores = "probabilities",
+    resize: Resize = "area",
+    age: bool = True,
+) -> Tensor:
+    """Maps ``(N, channels, GH * pixels, GW * pixels)`` float32 of the whole frame.
+
+    Channels: frame (3), frame state (3), last scores (K), what was executed last (1), and the age of blocks
+    (1). Blocks that are cut off are continued.
+
+    Args:
+        view: The streams.
+        pixels: Side of a block in these maps.
+        scores: As probabilities, or as they are (minus 0.5).
+        resize: How frames and scores are brought to this size.
+        age: Whether the age is a channel.
+    """
+    rows, columns = view.grid
+    shown = [-(-side * pixels // view.block_size) for side in view.frames.shape[2:]]
+    missing = (0, columns * pixels - shown[1], 0, rows * pixels - shown[0])
+
+    def fit(maps: Tensor) -> Tensor:
+        small = _resized(maps, shown, resize).float()
+        return F.pad(small, missing, mode="replicate") if any(missing) else small
+
+    def spread(blocks: Tensor) -> Tensor:
+        return blocks[:, None].repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
+
+    logits = fit(view.logits).clamp(-LARGEST, LARGEST)
+    parts = [
+        fit(view.frames),
+        fit(view.seen),
+        logits.softmax(1) if scores == "probabilities" else logits - 0.5,
+        spread((view.actions > KEEP).float() - 0.5),
+    ]
+    if age:
+        parts.append(spread(view.age.clamp_min(1).log2() / 4))  # 0 for the frame before, 1 for 16 frames ago
+    return torch.nan_to_num(torch.cat(parts, 1), 0.0, LARGEST, -LARGEST)
+
+
+def _resized(maps: Tensor, size: list[int], mode: Resize) -> Tensor:
+    """Nearest pixels, or means of areas: row by row where they fit, twice as fast as adaptive pooling."""
+    if mode == "nearest" or any(have % want for have, want in zip(maps.shape[2:], size, strict=True)):
+        return F.interpolate(maps, size=size, mode=mode)
+    return maps.unflatten(2, (size[0], -1)).mean(3).unflatten(3, (size[1], -1)).mean(4)
