@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from saccade.cli import main
+from saccade.datasets.world import write_cityscapes_tree
 
 CPU = ("--device", "cpu", "--precision", "fp32")
 SKY, BUILDING, VOID = 0, 1, 11
@@ -72,6 +73,27 @@ def test_everything_printed_is_in_the_json(tmp_path, camvid, network, capsys):
         assert re.search(rf"^ +{name} +{'-' if iou is None else f'{iou:.4f}'}\s*$", text, re.MULTILINE)
 
 
+def test_cityscapes_protocol_with_clips_to_warm_up_on(tmp_path, capsys):
+    write_cityscapes_tree(tmp_path / "street", snippets=1, frames=20, size=(16, 32))
+    (tmp_path / "street.py").write_text("import torch\nmake = lambda: torch.nn.Conv2d(3, 19, 1)\n")
+    out = tmp_path / "x.json"
+    words = ["eval", "cityscapes", "--root", str(tmp_path / "street"), "--warmup-clips", "1"]
+    words += ["--method", "blockcopy", "--policy", "change", "--target", "0.25", "--block-size", "8"]
+    assert main([*words, "--network", f"{tmp_path / 'street.py'}:make", "--json", str(out), *CPU]) == 0
+    row = json.loads(out.read_text())
+    assert (row["clips"], row["frames"], row["labelled_frames"]) == (1, 20, 1)
+    assert (row["warmup_clips"], row["warmup_frames"]) == (1, 20)
+    executed, later = row["executed_fraction"], row["executed_fraction_without_first"]
+    assert later == pytest.approx(0.25, abs=0.01)
+    assert executed == pytest.approx((1 + 19 * later) / 20)
+    assert row["gmacs"]["network"] == pytest.approx(row["gmacs"]["dense"] * executed, rel=0.01)
+    without = row["gmacs_without_first"]
+    assert without["network"] == pytest.approx(without["dense"] * later, rel=0.01)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "20 of 16x32 (height x width); before them 20 in 1 clips to warm up" in text
+    assert f"{100 * executed:.1f} % computed, {100 * later:.1f} % without first frames" in text
+
+
 def test_the_world_needs_no_root_and_takes_options(tmp_path, network, capsys):
     out = tmp_path / "x.json"
     words = ["eval", "world", "--data", "clips=2", "frames=3", "size=[24, 40]", "--max-frames", "5"]
@@ -130,6 +152,8 @@ def test_labels_that_do_not_fit_are_named_and_nothing_is_written(tmp_path, camvi
         ["eval", "camvid", "--root", "ROOT", "--split", "night"],
         ["eval", "camvid", "--root", "ROOT", "--data", "clips=2"],
         ["eval", "camvid", "--root", "ROOT", "--max-frames", "0"],
+        ["eval", "camvid", "--root", "ROOT", "--warmup-clips", "1"],  # there is no split train
+        ["eval", "camvid", "--root", "ROOT", "--warmup-clips", "-1"],
         ["eval", "camvid", "--root", "ROOT", "--json", "/proc/x.json"],
         ["eval", "world", "--data", "clips"],
         ["eval", "world", "--data", "clips=[1"],

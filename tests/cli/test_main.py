@@ -23,7 +23,7 @@ def test_help_fits_into_80_columns(words, capsys, monkeypatch):
     assert max(len(line) for line in captured.out.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("name", ["run", "eval", "demo", "train", "plan"])
+@pytest.mark.parametrize("name", ["run", "eval", "bench", "demo", "train", "plan"])
 def test_help_states_the_default_of_every_option(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     assert main([name, "--help"]) == 0

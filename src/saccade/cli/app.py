@@ -41,6 +41,12 @@ COMMANDS = {
         "camvid --root data/camvid --json scores.json",
         "eval",
     ),
+    "bench": Command(
+        "Measure methods on the same frames, against the best way to run the network on each.",
+        "SOURCE --methods M1,M2,... [OPTIONS]",
+        "street.mp4 --methods blockcopy --targets 0.5,0.25 --json bench.json",
+        "bench",
+    ),
     "demo": Command(
         "Segment the built-in street and look at the result; needs no files.", "[OPTIONS]", "", "demo"
     ),

@@ -11,7 +11,14 @@ from saccade.cli.options import DEFAULTS, MethodOptions, parse_pairs, read_whole
 
 
 def command(
-    dataset: Annotated[str, Parameter(help="Name from `saccade list datasets`.")],
+    dataset: Annotated[
+        str,
+        Parameter(
+            help="Name from `saccade list datasets`. Each clip begins with an empty past; every labelled "
+            "frame is scored, every frame is part of the cost. Cityscapes with its video: clips of 20 "
+            "frames, the last one labelled."
+        ),
+    ],
     /,
     *,
     root: Annotated[
@@ -37,6 +44,14 @@ def command(
         int | None,
         Parameter(converter=read_whole, show_default="all", help="Stop after so many frames of the split."),
     ] = None,
+    warmup_clips: Annotated[
+        int,
+        Parameter(
+            converter=read_whole,
+            help="Run over so many clips of the train split first: policies that learn begin there, nothing "
+            "of it is scored, and it is not part of the cost.",
+        ),
+    ] = 0,
     compare: Annotated[
         bool,
         Parameter(
@@ -54,18 +69,19 @@ def command(
     from saccade.cli.summary import print_evaluation
 
     with StepProgress("loading the network", "frames") as progress:
-        from saccade.datasets import open_dataset
+        from saccade.cli.labelled import open_labelled
         from saccade.evaluation.evaluate import evaluate
         from saccade.networks import network_info
         from saccade.video import check_file
 
-        opened = open_dataset(dataset, root, split, **parse_pairs("--data", data))
+        opened, before = open_labelled(dataset, root, split, parse_pairs("--data", data), warmup_clips)
         if json is not None:
             check_file(json)
         method, placement = options.open_method(config, options.size)
         record = evaluate(
             method,
             opened,
+            warmup_clips=before,
             size=options.size,
             scale=options.scale,
             max_frames=max_frames,

@@ -19,6 +19,8 @@ from saccade.errors import ConfigError
 from saccade.methods.registry import list_methods, registered_method
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from saccade.methods.base import VideoMethod
     from saccade.methods.placement import Placement
 
@@ -28,6 +30,9 @@ SETTINGS = Group("Settings of the method", sort_key=30)
 Configs = Mapping[str, type[Any]]
 """Method name -> its configuration dataclass."""
 
+
+SHARED = ("seed",)
+"""Fields of configurations that are not flags of their own, because an option of every command sets them."""
 
 CONFIGS: Configs = {name: registered_method(name).config_class for name in list_methods()}
 
@@ -91,7 +96,8 @@ def settings_class(configs: Configs) -> type[Any]:
     owners: dict[str, dict[str, Field[Any]]] = {}
     for method, config in configs.items():
         for setting in fields(config):
-            owners.setdefault(setting.name, {})[method] = setting
+            if setting.name not in SHARED:
+                owners.setdefault(setting.name, {})[method] = setting
     columns = []
     for name, found in owners.items():
         types = [get_type_hints(configs[method])[name] for method in found]
@@ -108,13 +114,16 @@ def settings_class(configs: Configs) -> type[Any]:
     return make_dataclass("MethodSettings", columns, frozen=True, namespace={"__module__": __name__})
 
 
-def choose_config(method: str, given: Mapping[str, Any], configs: Configs) -> Any:
+def choose_config(
+    method: str, given: Mapping[str, Any], configs: Configs, shared: Mapping[str, Any] | None = None
+) -> Any:
     """The configuration of a method.
 
     Args:
         method: Its name.
         given: Value by field name; None means that it was not given.
         configs: The methods there are.
+        shared: Values of ``SHARED`` fields, for methods that have them.
 
     Raises:
         ConfigError: Unknown method, or a setting that only other methods have; the message names those.
@@ -129,7 +138,48 @@ def choose_config(method: str, given: Mapping[str, Any], configs: Configs) -> An
                 f"--{name.replace('_', '-')} is not a setting of method {method}; "
                 f"it is one of {', '.join(having)}: leave it out, or choose with --method"
             )
-    return config(**values)
+    return config(**values, **{name: value for name, value in (shared or {}).items() if name in known})
+
+
+def choose_configs(
+    methods: Sequence[str],
+    given: Mapping[str, Any],
+    targets: Sequence[float],
+    configs: Configs,
+    shared: Mapping[str, Any] | None = None,
+) -> list[Any]:
+    """The configurations of several methods: a setting goes to all that have it.
+
+    Args:
+        methods: Their names.
+        given: As for ``choose_config``.
+        targets: Methods with a ``target`` have one configuration for each of these.
+        configs: The methods there are.
+        shared: As for ``choose_config``.
+
+    Raises:
+        ConfigError: Unknown method, or a setting that none of these methods has.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    if targets and "target" in values:
+        raise ConfigError("--target and --targets both say how much to execute; give only one of them")
+    known = {}
+    for method in methods:
+        config = configs[method] if method in configs else registered_method(method).config_class
+        known[method] = {setting.name for setting in fields(config)}
+    for name in [*values, *["target"] * bool(targets)]:
+        if not any(name in names for names in known.values()):
+            having = [m for m, other in configs.items() if name in {f.name for f in fields(other)}]
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is not a setting of {' or '.join(methods)}; it is one of "
+                f"{', '.join(having)}: leave it out, or name one of these with --methods"
+            )
+    chosen = []
+    for method, names in known.items():
+        own = {name: value for name, value in values.items() if name in names}
+        for one in [{"target": target} for target in targets] if targets and "target" in names else [{}]:
+            chosen.append(choose_config(method, own | one, configs, shared))
+    return chosen
 
 
 def describe_fields(config: type[Any]) -> dict[str, str]:
@@ -175,8 +225,8 @@ NO_SETTINGS = MethodSettings()
 
 @Parameter(name="*", group=OPTIONS)
 @dataclass(frozen=True)
-class MethodOptions:
-    """What to run, on what, and how large; the same for every command that runs a network."""
+class NetworkOptions:
+    """What to run, on what, and how large; the same for every command that runs a network on video."""
 
     network: Annotated[
         str,
@@ -193,7 +243,6 @@ class MethodOptions:
             help='Name from `saccade list weights`, a FILE, or "random".',
         ),
     ] = None
-    method: Annotated[str, Parameter(metavar="NAME", help="Name from `saccade list methods`.")] = "frame"
     size: Annotated[
         tuple[int, int] | None,
         Parameter(
@@ -218,13 +267,40 @@ class MethodOptions:
     seed: Annotated[int, Parameter(converter=read_whole, help="Of everything random.")] = 0
     settings: Annotated[MethodSettings, Parameter(name="*")] = NO_SETTINGS
 
+    def open_network(self, size: tuple[int, int] | None = None) -> tuple[nn.Module, Placement]:
+        """Load the network, and put it where it runs.
+
+        Args:
+            size: ``(H, W)`` of the frames to come, where it is known.
+
+        Raises:
+            NetworkError, WeightsError, ConfigError: As ``load_network`` and ``choose_placement``.
+        """
+        import torch
+
+        from saccade.methods import choose_placement
+        from saccade.networks import load_network
+
+        torch.manual_seed(self.seed)  # networks without weights draw theirs from it
+        network = load_network(self.network, weights=self.weights or "default")
+        placement = choose_placement(network, self.device, self.precision, size)
+        return placement.apply(network), placement
+
+
+@Parameter(name="*", group=OPTIONS)
+@dataclass(frozen=True)
+class MethodOptions(NetworkOptions):
+    """The same with a method."""
+
+    method: Annotated[str, Parameter(metavar="NAME", help="Name from `saccade list methods`.")] = "frame"
+
     def config(self) -> Any:
         """The configuration of the method, from the settings that were given.
 
         Raises:
             ConfigError: Unknown method, or a setting that only other methods have.
         """
-        return choose_config(self.method, vars(self.settings), CONFIGS)
+        return choose_config(self.method, vars(self.settings), CONFIGS, {"seed": self.seed})
 
     def open_method(self, config: Any, size: tuple[int, int] | None = None) -> tuple[VideoMethod, Placement]:
         """Load the network, put it where it runs, and wrap it.
@@ -234,17 +310,12 @@ class MethodOptions:
             size: ``(H, W)`` of the frames to come, where it is known.
 
         Raises:
-            NetworkError, WeightsError, ConfigError: As ``load_network`` and ``choose_placement``.
+            NetworkError, WeightsError, ConfigError: As ``open_network`` and ``wrap``.
         """
-        import torch
+        from saccade.methods import wrap
 
-        from saccade.methods import choose_placement, wrap
-        from saccade.networks import load_network
-
-        torch.manual_seed(self.seed)  # networks without weights draw theirs from it
-        network = load_network(self.network, weights=self.weights or "default")
-        placement = choose_placement(network, self.device, self.precision, size)
-        return wrap(placement.apply(network), config), placement
+        network, placement = self.open_network(size)
+        return wrap(network, config), placement
 
 
 DEFAULTS = MethodOptions()

@@ -37,23 +37,42 @@ def _say_notes(record: Values) -> None:
         say(note)
 
 
-def _what(record: Values) -> dict[str, str]:
+def settings_text(config: Values) -> str:
+    """A configuration in words; empty for a method without settings."""
     words = {True: "yes", False: "no", None: "none"}
-    settings = ", ".join(
+    return ", ".join(
         f"{name.replace('_', ' ')} {words[value] if value is None or isinstance(value, bool) else value}"
-        for name, value in record["config"].items()
+        for name, value in config.items()
     )
+
+
+def network_text(record: Values) -> str:
+    """Network and weights."""
+    return record["network"] + (f", weights {record['weights']}" if record["weights"] else "")
+
+
+def frames_text(record: Values) -> str:
+    """How many frames of which size, and of how many streams."""
     size = f"{record['height']}x{record['width']} (height x width)" if record["height"] else "several sizes"
     frames = f"{record['frames']} of {size}"
     if record["streams"] > 1:
         frames += f", {record['streams']} streams side by side"
+    if record.get("clips", 1) > 1:
+        frames += f", in {record['clips']} clips"
+    if record.get("warmup_frames"):
+        frames += f"; before them {record['warmup_frames']} in {record['warmup_clips']} clips to warm up"
     if record.get("dropped"):
         frames += f"; {record['dropped']} more came too fast and were dropped"
+    return frames
+
+
+def _what(record: Values) -> dict[str, str]:
+    settings = settings_text(record["config"])
     return {
-        "network": record["network"] + (f", weights {record['weights']}" if record["weights"] else ""),
+        "network": network_text(record),
         "method": f"{record['method']} ({settings})" if settings else record["method"],
         "runs on": record["placement"],
-        "frames": frames,
+        "frames": frames_text(record),
     }
 
 
@@ -75,10 +94,20 @@ def _speed(record: Values) -> dict[str, str]:
         )
     if gmacs["mean"] is not None:
         facts["cost"] = f"{_number(gmacs['mean'])} GMACs per frame"
+        later = record["gmacs_without_first"]
+        if later is not None and later["mean"] != gmacs["mean"]:
+            facts["cost"] += f", {_number(later['mean'])} without first frames"
+        if gmacs["policy"] or gmacs["policy_training"]:
+            facts["cost"] += (
+                f"; in it {_number(gmacs['policy'])} of the policy and "
+                f"{_number(gmacs['policy_training'])} of its training"
+            )
         if gmacs["dense"] != gmacs["mean"]:
             facts["cost"] += f"; {_number(gmacs['dense'])} frame by frame"
     if record["executed_fraction"] is not None:
         facts["blocks"] = f"{_share(record['executed_fraction'])} computed"
+        if record["executed_fraction_without_first"] is not None:
+            facts["blocks"] += f", {_share(record['executed_fraction_without_first'])} without first frames"
     if record["dense_eager_ms"] is not None:
         facts["frame by frame"] = (
             f"{_number(record['dense_eager_ms'])} ms eager, {_number(record['dense_best_ms'])} ms at best; "

@@ -21,19 +21,25 @@ class DenseBaseline:
         device: Where it is.
 
     Attributes:
+        network: As given.
         answers: Of the last eager run, one for each batch.
         warnings: Why there is no compiled baseline, where there is none.
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self.network = network
         self._device = device
         self._methods = {
             "eager": FrameByFrame(network),
             "compiled": FrameByFrame(network, FrameConfig(compile=True)),
         }
+        self.warnings: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was measured; what was compiled stays, for the next method with this network."""
         self._latency = {name: Latency() for name in self._methods}
         self.answers: list[Segmentation] = []
-        self.warnings: list[str] = []
 
     @property
     def names(self) -> list[str]:

@@ -12,11 +12,13 @@ from torch import Tensor
 from saccade.classes import ClassSet
 from saccade.datasets.clip import Clip, Dataset, Sample
 from saccade.errors import DatasetError, NetworkError
+from saccade.evaluation.baseline import DenseBaseline
 from saccade.evaluation.confusion import count_pairs, iou_of
 from saccade.evaluation.determinism import deterministic
 from saccade.evaluation.flow import backward_flow
 from saccade.evaluation.meter import WARM_UP_STEPS, Meter
 from saccade.evaluation.record import Record
+from saccade.evaluation.rehearsal import rehearsal
 from saccade.evaluation.temporal import TemporalConsistency
 from saccade.methods.base import Segmentation, StepResult, VideoMethod
 from saccade.networks.registry import network_info
@@ -35,36 +37,43 @@ def evaluate(
     dataset: Dataset,
     *,
     warmup: int = WARM_UP_STEPS,
+    rehearse: int = 0,
+    warmup_clips: Sequence[Clip] = (),
     max_frames: int | None = None,
     size: tuple[int, int] | None = None,
     scale: float | None = None,
     observers: Sequence[Observer] = (),
-    compare: bool = False,
+    compare: bool | DenseBaseline = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Record:
     """Run a method over every clip of a data set and score every labelled frame.
 
-    The method forgets its past before each clip. Labels are scored at their own resolution: the scores of
-    the network are enlarged to it before the best class is taken, whatever size the network saw. All labelled
-    pixels count in one confusion matrix. Temporal consistency is measured over all consecutive frames of
-    each clip, along the exact flow where the data set has it, else along DIS.
+    The method forgets its past before each clip, and keeps what it learned. Labels are scored at their own
+    resolution: the scores of the network are enlarged to it before the best class is taken, whatever size the
+    network saw. All labelled pixels count in one confusion matrix. Temporal consistency is measured over all
+    consecutive frames of each clip, along the exact flow where the data set has it, else along DIS.
 
     Args:
         method: What to score.
         dataset: Split of a data set whose classes are those of the network.
         warmup: How many steps at each size of input are scored and not timed.
+        rehearse: Instead of that, run so many frames before, and begin again; see ``process``.
+        warmup_clips: Clips that the method runs over before everything else. What a policy learns there
+            it keeps; nothing of them is scored, timed or part of any cost.
         max_frames: Stop after so many frames of the whole split.
         size: ``(height, width)`` that frames are resized to for the network.
         scale: Factor on both sides of the frames for the network; give this or ``size``, not both.
         observers: Called with every frame.
         compare: Also time frame-by-frame execution of the same network, eager and compiled, side by side
-            with the method, and compare labels.
+            with the method, and compare labels. A baseline of the same network can be given, to use what it
+            has compiled.
         seed: For all random generators.
-        progress: Called after every frame.
+        progress: Called after every frame, those of ``warmup_clips`` included.
 
     Returns:
-        The record with accuracy. Its ``extra`` holds ``dataset``, ``split``, ``labelled_frames``, and of
+        The record with accuracy. Its ``extra`` holds ``dataset``, ``split``, ``clips`` (how many were
+        begun), ``warmup_clips`` and ``warmup_frames`` (how many there were), ``labelled_frames``, and of
         temporal consistency ``temporal_flow`` (``"exact"``, ``"dis"`` or ``"dis+exact"``),
         ``temporal_pairs`` and ``temporal_pixels`` (mean share of visible pixels that keep their label).
 
@@ -86,40 +95,54 @@ def evaluate(
         raise DatasetError(f"{what}: no labels, so there is nothing to score; use a split with labels")
     total = min(total, max_frames or total)
 
+    before = sum(len(clip) for clip in warmup_clips)
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(done, before + total)
+
     with deterministic(seed):
-        meter = Meter(method, warmup=warmup, compare=compare)
+        meter = Meter(method, warmup=0 if rehearse else warmup, compare=compare)
+        if rehearse:
+            with rehearsal(meter, seed) as rehearsing:
+                for _ in _steps(rehearsing, clips, min(rehearse, total), options):
+                    pass
+        for done, _ in enumerate(_steps(Meter(method), warmup_clips, before, options), start=1):
+            report(done)
         scores = _Scores(dataset.classes)
-        for done, (sample, first) in enumerate(_samples(clips, total), start=1):
+        for done, (sample, first, result) in enumerate(_steps(meter, clips, total, options), start=1):
             if first:
-                meter.reset()
                 scores.begin_clip()
-            height, width = sample.frame.height, sample.frame.width
-            inputs = [meter.batch([resize(sample.frame.image, options.output_size(height, width))])]
-            (result,) = meter.step(inputs)
             found = result.prediction.logits.shape[1]
             if found != len(dataset.classes):
                 raise _other_classes(info.name, f"{found} classes", dataset)
-            labels = result.prediction.labels((height, width))
+            labels = result.prediction.labels((sample.frame.height, sample.frame.width))
             meter.compare([labels])
             scores.update(sample, result, labels)
             for observer in observers:
                 observer(sample, result, labels[0].cpu().numpy())
-            if progress is not None:
-                progress(done, total)
+            report(before + done)
 
     if not scores.labelled:
         raise DatasetError(f"{what}: none of the {total} frames has labels; use more frames or another split")
     record = meter.record(seed=seed)
     scores.add_to(record)
     record.extra |= {"dataset": dataset.name, "split": dataset.split}
+    record.extra |= {"warmup_clips": len(warmup_clips), "warmup_frames": before}
     return record
 
 
-def _samples(clips: Sequence[Clip], count: int) -> Iterator[tuple[Sample, bool]]:
-    """The first frames of the split, and whether each begins a clip."""
+def _steps(
+    meter: Meter, clips: Sequence[Clip], count: int, options: ReadOptions
+) -> Iterator[tuple[Sample, bool, StepResult]]:
+    """Step over the first ``count`` frames of clips: the sample, whether it begins a clip, and the result."""
     for clip in clips:
         for position, sample in enumerate(clip):
-            yield sample, position == 0
+            if position == 0:
+                meter.reset()
+            size = options.output_size(sample.frame.height, sample.frame.width)
+            (result,) = meter.step([meter.batch([resize(sample.frame.image, size)])])
+            yield sample, position == 0, result
             count -= 1
             if count == 0:
                 return
@@ -138,15 +161,18 @@ class _Scores:
 
     def __init__(self, classes: ClassSet) -> None:
         self.labelled = 0
+        self.clips = 0
         self._classes = classes
         self._by_distance: dict[int, Tensor] = {}  # confusion counts by frames since the last keyframe
         self._temporal = TemporalConsistency(len(classes))
         self._flows: Counter[str] = Counter()
-        self.begin_clip()
-
-    def begin_clip(self) -> None:
         self._distance = 0
         self._previous: tuple[np.ndarray, np.ndarray] | None = None  # image and labels
+
+    def begin_clip(self) -> None:
+        self.clips += 1
+        self._distance = 0
+        self._previous = None
 
     def update(self, sample: Sample, result: StepResult, labels: Tensor) -> None:
         """Count one frame; ``labels`` are ``(1, H, W)`` at the size of the frame."""
@@ -192,6 +218,7 @@ class _Scores:
             for distance in range(max(self._by_distance) + 1)
         ]
         record.miou_min = min((miou for miou in record.miou_by_distance if miou is not None), default=None)
+        record.extra["clips"] = self.clips
         record.extra["labelled_frames"] = self.labelled
         record.extra["temporal_flow"] = "+".join(sorted(self._flows)) or None
         record.extra["temporal_pairs"] = int(self._temporal.pairs)

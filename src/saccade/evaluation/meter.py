@@ -34,20 +34,28 @@ class Meter:
         warmup: How many steps at each input shape are executed and counted, and not timed.
         compare: Also run the network frame by frame on everything, eager and compiled, timed side by side
             with the method, and compare the labels. The order of the three is drawn anew for each step:
-            whatever runs first finds the caches cold.
+            whatever runs first finds the caches cold. A baseline of the same network is restarted and used.
 
     Attributes:
         device: Of the method's network.
+        baseline: Frame-by-frame execution, where there is to be a comparison.
         step_ms: Milliseconds of the method's last step.
         warming_up: Whether that belonged to the warm-up.
     """
 
-    def __init__(self, method: VideoMethod, *, warmup: int = WARM_UP_STEPS, compare: bool = False) -> None:
+    def __init__(
+        self, method: VideoMethod, *, warmup: int = WARM_UP_STEPS, compare: bool | DenseBaseline = False
+    ) -> None:
         self.method = method
-        self.device, self.dtype = _place(method)
+        self.device, self.dtype = place_of(method)
         self.latency = Latency()
         self.agreement = Agreement()
-        self.baseline = DenseBaseline(method.network, self.device) if compare else None
+        self.baseline: DenseBaseline | None = None
+        if isinstance(compare, DenseBaseline):
+            self.baseline = compare
+            self.baseline.restart()
+        elif compare:
+            self.baseline = DenseBaseline(method.network, self.device)
         self.step_ms = 0.0
         self.warming_up = True
         self._order = Random(0)
@@ -55,6 +63,9 @@ class Meter:
         self._states: list[dict[str, Any]] = []
         self._cost = Cost()
         self._frames = 0
+        self._later_cost = Cost()  # without the first frame of each stream
+        self._later_frames = 0
+        self._first = True
         self._streams = 0
         self._sizes: set[tuple[int, int]] = set()
         self._blocks = ExecutedBlocks()
@@ -93,7 +104,11 @@ class Meter:
         for result in results:
             self._cost += result.cost
             self._frames += len(result.keyframe)
+            if not self._first:
+                self._later_cost += result.cost
+                self._later_frames += len(result.keyframe)
             self._sizes.add(result.prediction.size)
+        self._first = False
         self._streams = max(self._streams, sum(len(result.keyframe) for result in results))
         self._blocks.update(results)
         return results
@@ -127,6 +142,7 @@ class Meter:
         self.method.reset()
         self._states = []
         self._blocks.restart()
+        self._first = True
 
     def drop(self, batch: int, rows: Sequence[int]) -> None:
         """Streams have ended.
@@ -171,13 +187,12 @@ class Meter:
             fps=1000 / mean if mean else None,
             executed_fraction=self._blocks.fraction,
             executed_fraction_without_first=self._blocks.fraction_without_first,
-            extra={"warnings": []},
+            extra={"warnings": [], "gmacs_without_first": None},
         )
         if self._frames:
-            parts = {key: getattr(self._cost, key) for key in GMACS_KEYS if key != "mean"}
-            record.gmacs = {
-                key: value / self._frames / 1e9 for key, value in {"mean": self._cost.total, **parts}.items()
-            }
+            record.gmacs = _gmacs_per_frame(self._cost, self._frames)
+        if self._later_frames:
+            record.extra["gmacs_without_first"] = _gmacs_per_frame(self._later_cost, self._later_frames)
         if self.baseline is not None and mean:
             self._compared(record, mean)
         return record
@@ -195,7 +210,13 @@ class Meter:
         record.extra["warnings"] += self.baseline.warnings
 
 
-def _place(method: VideoMethod) -> tuple[torch.device, torch.dtype]:
+def _gmacs_per_frame(cost: Cost, frames: int) -> dict[str, float | None]:
+    """The ``gmacs`` of the contract."""
+    parts = {key: getattr(cost, key) for key in GMACS_KEYS if key != "mean"}
+    return {key: value / frames / 1e9 for key, value in {"mean": cost.total, **parts}.items()}
+
+
+def place_of(method: VideoMethod) -> tuple[torch.device, torch.dtype]:
     """Device and precision by the network's first floating-point parameter; what frames come in without."""
     for parameter in method.network.parameters():
         if parameter.is_floating_point():

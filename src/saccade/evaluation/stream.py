@@ -10,9 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from saccade.errors import ConfigError, SourceError
+from saccade.evaluation.baseline import DenseBaseline
 from saccade.evaluation.determinism import seed_all
 from saccade.evaluation.meter import WARM_UP_STEPS, Meter
 from saccade.evaluation.record import Record
+from saccade.evaluation.rehearsal import rehearsal
 from saccade.evaluation.sinks import Sink
 from saccade.methods.base import StepResult, VideoMethod
 from saccade.video.frame import Frame
@@ -40,9 +42,10 @@ def process(
     sources: Sequence[Source],
     sinks: Sequence[Sink] = (),
     *,
-    compare: bool = False,
+    compare: bool | DenseBaseline = False,
     max_frames: int | None = None,
     warmup: int = WARM_UP_STEPS,
+    rehearse: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Record:
@@ -58,9 +61,12 @@ def process(
         sinks: Where to put results. All are closed in the end, however it comes.
         compare: Also time frame-by-frame execution of the same network, eager and compiled, side by side
             with the method, and compare labels. The whole loop is not timed then: decoding and encoding
-            go on in the background while the baselines run.
+            go on in the background while the baselines run. A baseline of the same network can be given,
+            to use what it has compiled.
         max_frames: Stop after so many frames of each source.
         warmup: How many steps at each size of input are not timed.
+        rehearse: Instead of this warm-up, run so many frames of each source before, and begin again: method
+            and baselines are then timed from the first frame on. For sources that can be read again.
         seed: For all random generators.
         progress: Called after every step.
 
@@ -80,10 +86,16 @@ def process(
         raise ConfigError(f"max_frames {max_frames} leaves nothing to do; give 1 or more")
     seed_all(seed)
     method.reset()
-    run = _Run(Meter(method, warmup=warmup, compare=compare), sources, sinks)
+    run = _Run(Meter(method, warmup=0 if rehearse else warmup, compare=compare), sources, sinks)
     interrupted = False
     with _finishing(sinks, run.clock):
         try:
+            if rehearse:
+                with rehearsal(run.meter, seed) as meter:
+                    trial = _Run(meter, sources).steps(min(rehearse, max_frames or rehearse))
+                    with closing(trial):
+                        for _ in trial:
+                            pass
             with closing(run.steps(max_frames)) as steps:
                 for done in steps:
                     if progress is not None:
@@ -141,7 +153,7 @@ class _Clock:
 class _Run:
     """One pass over the sources."""
 
-    def __init__(self, meter: Meter, sources: Sequence[Source], sinks: Sequence[Sink]) -> None:
+    def __init__(self, meter: Meter, sources: Sequence[Source], sinks: Sequence[Sink] = ()) -> None:
         self.meter = meter
         self.clock = _Clock()
         self._sources = sources
