@@ -52,13 +52,13 @@ def test_the_larger_network_sees_twice_the_resolution() -> None:
     assert policy_inputs(view, 32, age=False).shape == (1, 9, 32, 64)
 
 
-def test_our_inputs_are_means_probabilities_the_last_grid_and_ages() -> None:
+def test_our_inputs_are_means_of_four_pixels_probabilities_the_last_grid_and_ages() -> None:
     frames = torch.randn(1, 3, 128, 128)
     logits = torch.tensor([0.0, log(3.0)]).view(1, 2, 1, 1).expand(1, 2, 32, 32)
     age = torch.tensor([[[1, 16], [3, 2]]])
     inputs = policy_inputs(view_of(frames, logits=logits, age=age, block_size=64), 16)
     assert inputs.shape == (1, 10, 32, 32)
-    torch.testing.assert_close(inputs[0, 0, 0, 0], frames[0, 0, :4, :4].mean())
+    torch.testing.assert_close(inputs[0, 0, 0, 0], frames[0, 0, 1:4:2, 1:4:2].mean())
     assert inputs[0, 6:8, 5, 5].tolist() == pytest.approx([0.25, 0.75])
     assert (inputs[0, 8] == -0.5).all()
     assert inputs[0, 9, ::16, ::16].flatten().tolist() == pytest.approx([0.0, 1.0, log2(3) / 4, 0.25])

@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.policies.base import KEEP, PolicyView
 
 Scores = Literal["probabilities", "logits"]
-Resize = Literal["area", "nearest"]
+Resize = Literal["mean", "nearest"]
 
 LARGEST = 1e4
 """Scores beyond this are cut off, so that a network that overflows does not take the policy with it."""
@@ -22,7 +22,7 @@ def policy_inputs(
     pixels: int,
     *,
     scores: Scores = "probabilities",
-    resize: Resize = "area",
+    resize: Resize = "mean",
     age: bool = True,
 ) -> Tensor:
     """Maps ``(N, channels, GH * pixels, GW * pixels)`` float32 of the whole frame.
@@ -34,7 +34,8 @@ def policy_inputs(
         view: The streams.
         pixels: Side of a block in these maps.
         scores: As probabilities, or as they are (minus 0.5).
-        resize: How frames and scores are brought to this size.
+        resize: How frames and scores are brought to this size: by the mean of four pixels spread over each
+            new one, or by its first.
         age: Whether the age is a channel.
     """
     rows, columns = view.grid
@@ -42,11 +43,12 @@ def policy_inputs(
     missing = (0, columns * pixels - shown[1], 0, rows * pixels - shown[0])
 
     def fit(maps: Tensor) -> Tensor:
-        small = _resized(maps, shown, resize).float()
+        small = _resized(maps, shown, resize).float().contiguous()
         return F.pad(small, missing, mode="replicate") if any(missing) else small
 
     def spread(blocks: Tensor) -> Tensor:
-        return blocks[:, None].repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
+        blocks = blocks.to(view.frames.device)[:, None]
+        return blocks.repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
 
     logits = fit(view.logits).clamp(-LARGEST, LARGEST)
     parts = [
@@ -61,7 +63,17 @@ def policy_inputs(
 
 
 def _resized(maps: Tensor, size: list[int], mode: Resize) -> Tensor:
-    """Nearest pixels, or means of areas: row by row where they fit, twice as fast as adaptive pooling."""
-    if mode == "nearest" or any(have % want for have, want in zip(maps.shape[2:], size, strict=True)):
-        return F.interpolate(maps, size=size, mode=mode)
-    return maps.unflatten(2, (size[0], -1)).mean(3).unflatten(3, (size[1], -1)).mean(4)
+    steps = [have / want for have, want in zip(maps.shape[2:], size, strict=True)]
+    if mode == "nearest" or min(steps) < 1:
+        return F.interpolate(maps, size=size, mode="nearest")
+    if not all(step.is_integer() for step in steps):
+        return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    down, across = map(int, steps)
+    if max(down, across) <= 2:
+        return F.avg_pool2d(maps, (down, across))
+    samples = [
+        maps[:, :, row::down, column::across].float()
+        for row in {down // 4, 3 * down // 4}
+        for column in {across // 4, 3 * across // 4}
+    ]
+    return sum(samples[1:], samples[0]) / len(samples)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ from saccade.policies.sampling import (
     top_k_log_prob,
 )
 
+Sampling = Literal["top_k", "bernoulli"]
+Objective = Literal["gradient", "ranking"]
+
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 10.0
 """A normalised gain is divided by a mean of at least the first, so that sensor noise stays small in a picture
 where nothing happens, and cut off at the second."""
@@ -54,7 +57,8 @@ class OnlineSettings:
             streams influence each other's decisions.
         scores: How it sees the network's last scores: as ``probabilities``, or as raw ``logits``.
         age: Whether it sees how long ago each block was executed.
-        resize: How frames and scores get to its resolution: by ``area``, or ``nearest``.
+        resize: How frames and scores get to its resolution: each pixel is the ``mean`` of a few, or the
+            ``nearest``.
         sampling: ``top_k``: exactly as many blocks as the budget says, those with the highest logits after
             Gumbel noise. ``bernoulli``: each block by its own probability; budget and due blocks are ignored.
         deterministic: No sampling: the highest logits as they are, or probabilities above 0.5. With
@@ -92,10 +96,10 @@ class OnlineSettings:
     norm: Norm = "group"
     scores: Scores = "probabilities"
     age: bool = True
-    resize: Resize = "area"
-    sampling: Literal["top_k", "bernoulli"] = "top_k"
+    resize: Resize = "mean"
+    sampling: Sampling = "top_k"
     deterministic: bool = False
-    objective: Literal["gradient", "ranking"] = "gradient"
+    objective: Objective = "gradient"
     quantise: float | None = None
     at_least_one: bool = False
     learning_rate: float = 1e-4
@@ -147,11 +151,11 @@ class OnlineSettings:
     def __post_init__(self) -> None:
         choices = {
             "net": tuple(NETWORKS),
-            "norm": ("group", "batch"),
-            "scores": ("probabilities", "logits"),
-            "resize": ("area", "nearest"),
-            "sampling": ("top_k", "bernoulli"),
-            "objective": ("gradient", "ranking"),
+            "norm": get_args(Norm),
+            "scores": get_args(Scores),
+            "resize": get_args(Resize),
+            "sampling": get_args(Sampling),
+            "objective": get_args(Objective),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -271,7 +275,7 @@ class OnlinePolicy(Policy):
         if settings.sampling == "top_k":
             if not settings.deterministic:
                 logits = logits + gumbel(view.grid, generator)  # one noise for all streams
-            draw = draw_top_k(logits, view.due, view.budget)
+            draw = draw_top_k(logits, view.due.to(logits.device), view.budget.to(logits.device))
             return draw.executed, draw
         ranks = probabilities = logits.sigmoid()
         executed = probabilities > 0.5 if settings.deterministic else draw_bernoulli(probabilities, generator)
@@ -359,7 +363,7 @@ class OnlinePolicy(Policy):
     def _loss(self, decision: _Decision, outcome: PolicyOutcome) -> Tensor:
         settings, view, logits, draw = self.settings, decision.view, decision.logits, decision.draw
         with torch.no_grad():
-            executed = outcome.actions > KEEP
+            executed = outcome.actions.to(logits.device) > KEEP
             gains = block_max(
                 information_gain(view.logits, outcome.logits),
                 view.grid,
@@ -420,7 +424,8 @@ class OnlinePolicy(Policy):
     def _look_for_collapse(self, decision: _Decision) -> None:
         logits, draw = decision.logits.detach(), decision.draw
         if draw is not None:
-            self._watch.look(bool(nothing_to_draw(logits, draw.sampled, decision.view.due)))
+            due = draw.executed & ~draw.sampled
+            self._watch.look(bool(nothing_to_draw(logits, draw.sampled, due)))
         else:
             probabilities = logits.sigmoid()
             apart = separation(probabilities, decision.executed).item()
