@@ -6,8 +6,6 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from saccade.evaluation.determinism import seed_all
 from saccade.evaluation.meter import Meter
 
@@ -33,8 +31,7 @@ def rehearsal(meter: Meter, seed: int) -> Iterator[Meter]:
     learned = copy.deepcopy({name: state[name] for name in state if not name.startswith("network.")})
     yield Meter(method, compare=meter.baseline or False)
     method.reset()
-    with torch.inference_mode():  # what methods keep may have been made in it
-        method.load_state_dict(learned, strict=False)
+    method.load_state_dict(learned, strict=False)
     if meter.baseline is not None:
         meter.baseline.restart()
     seed_all(seed)
