@@ -95,7 +95,7 @@ class Convolution:
         self.dilation = dilation
         self.groups = groups
         self.activation: Activation | None = None
-        self._packed: Tensor | None = None
+        self._packed: dict[object, Tensor] = {}
         self._product: Convolution | None = None
         self._bare: Convolution | None = None
         self._taps: list[tuple[int, int, Convolution]] | None = None
@@ -178,8 +178,6 @@ class Convolution:
 
     def _onednn(self, x: Tensor, padding: tuple[int, int], other: Tensor | None, overwrite: bool) -> Tensor:
         ops = torch.ops.mkldnn
-        if self._packed is None:
-            self._packed = self._pack(x, padding)
         geometry = (list(padding), list(self.stride), list(self.dilation), self.groups)
         name, scalars, algorithm = "none", [], ""
         if self.activation:
@@ -188,7 +186,7 @@ class Convolution:
                 list(self.activation.scalars),
                 self.activation.algorithm,
             )
-        weight = self._packed
+        weight = self._packed_for(x, padding)
         if other is None:
             y: Tensor = ops._convolution_pointwise(x, weight, self.bias, *geometry, name, scalars, algorithm)
             return y
@@ -212,12 +210,25 @@ class Convolution:
         y = y.add_(other)
         return self.activation.function(y) if self.activation else y
 
-    def _pack(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
-        """The weights as oneDNN wants them; one layout serves all batch sizes and window sizes."""
-        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight, list(padding), list(self.stride), list(self.dilation), self.groups, list(x.shape)
-        )
-        return packed
+    def _packed_for(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """The weights as oneDNN wants them for inputs of this shape.
+
+        A few layouts serve all shapes. With the wrong one the weights would be reordered in every call.
+        """
+        key = (x.shape, x.dtype, padding)
+        if key not in self._packed:
+            geometry = (list(padding), list(self.stride), list(self.dilation), self.groups, list(x.shape))
+            packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *geometry)
+            layout = layout_of(packed)
+            same = (p for p in self._packed.values() if layout is not None and layout_of(p) == layout)
+            self._packed[key] = next(same, packed)
+        return self._packed[key]
+
+
+def layout_of(packed: Tensor) -> bytes | None:
+    """What tells oneDNN's layouts apart; None where this version of torch does not say."""
+    describe = getattr(torch.ops.mkldnn, "_get_mkldnn_serialized_md", None)
+    return None if describe is None else bytes(describe(packed).numpy().tobytes())
 
 
 @cache
