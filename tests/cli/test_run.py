@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.cli import main
+from saccade.cli import main, summary
 from saccade.cli.progress import StepProgress
 from saccade.errors import OutputError
 from saccade.evaluation.record import Record
@@ -112,6 +112,67 @@ def test_compare_times_the_dense_network_and_counts_equal_pixels(tmp_path, netwo
     row = json.loads(stats.read_text())
     assert row["agreement_with_dense"] == 1
     assert row["speedup_vs_dense_best"] == pytest.approx(row["dense_best_ms"] / row["latency_ms"]["mean"])
+
+
+def test_compare_shows_both_side_by_side_in_the_video(tmp_path, network, make_video, monkeypatch):
+    monkeypatch.setattr("saccade.methods.frame.compile_dense", lambda module: module)
+    out = tmp_path / "o.mp4"
+    assert main(["run", str(make_video()), "--compare", "-o", str(out), "--network", network, *CPU]) == 0
+    frames = list(open_video(out))
+    assert [frame.image.shape for frame in frames] == [(32, 128, 3)] * 4
+    for frame in frames:  # the network frame by frame, beside itself
+        left, right = frame.image[:, 1:63].astype(int), frame.image[:, 65:127].astype(int)
+        assert np.abs(left - right).mean() < 4
+
+
+def test_a_timeline_is_printed_and_in_the_figures(tmp_path, network, make_video, capsys, monkeypatch):
+    stats = tmp_path / "a.json"
+    words = ["run", str(make_video(frames=12)), "--stats", str(stats), "--network", network, *CPU]
+    assert main(words) == 0
+    timeline = json.loads(stats.read_text())["timeline"]
+    assert timeline["frames_per_point"] == 1
+    assert timeline["latency_ms"][:2] == [None, None]
+    assert all(ms > 0 for ms in timeline["latency_ms"][2:])
+    assert timeline["executed_fraction"] is timeline["agreement_with_dense"] is None
+    text = capsys.readouterr().out
+    course = text.partition("over time, a column per frame\n")[2].splitlines()[0]
+    assert course.lstrip().startswith("latency")
+    # Two frames of warm-up, then a bar for each, the highest for the slowest.
+    bars = course.removeprefix("  latency").strip().partition("  ")[0]
+    assert len(bars) == 10
+    assert bars[int(np.argmax(timeline["latency_ms"][2:]))] == "█"
+    assert "\n  blocks" not in text
+
+
+def test_timeline_of_a_run_with_blocks(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    timeline = {
+        "frames_per_point": 3,
+        "executed_fraction": [1.0] + [0.25] * 99,
+        "latency_ms": [None, None] + [20.0] * 97 + [40.0],
+        "agreement_with_dense": [1.0] * 50 + [0.9] * 50,
+    }
+    summary._print_timeline(timeline)
+    title, *lines = capsys.readouterr().out.strip().splitlines()
+    assert title == "over time, 6 frames per column"
+    rows = [[part.strip() for part in line.strip().split("  ") if part.strip()] for line in lines]
+    assert rows == [
+        ["blocks", "▆" + "▃" * 49, "25.0 to 100.0 %"],
+        ["latency", "▅" * 48 + "▇", "20 to 40 ms"],
+        ["equal pixels", "█" * 25 + "▁" * 25, "90.0 to 100.0 %"],
+    ]
+
+
+def test_a_short_run_has_no_timeline(capsys):
+    summary._print_timeline(
+        {
+            "frames_per_point": 1,
+            "executed_fraction": None,
+            "latency_ms": [1.0] * 7,
+            "agreement_with_dense": None,
+        }
+    )
+    assert capsys.readouterr().out == ""
 
 
 def test_truncated_video_is_segmented_up_to_the_damage_with_a_note(tmp_path, network, make_video, capsys):

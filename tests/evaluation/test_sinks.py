@@ -1,6 +1,7 @@
 """Overlay videos and label maps as sinks of a run."""
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from PIL import Image
 import saccade
 from saccade.errors import OutputError
 from saccade.evaluation import sinks
-from saccade.evaluation.sinks import LabelSink, OverlaySink, stream_names
-from saccade.evaluation.stream import process
+from saccade.evaluation.sinks import ComparisonSink, LabelSink, OverlaySink, stream_names
+from saccade.evaluation.stream import Interrupted, process
 from saccade.video import open_video
 
 from .painted import CLASSES, HoldConfig, PaintedSource, painted_network
@@ -72,9 +73,68 @@ def test_blocks_are_drawn_where_the_method_has_them(tmp_path):
         saccade.wrap(painted_network(), HoldConfig(2)), [source], [OverlaySink(tmp_path / "a.mp4", [source])]
     )
     first, second = (frame.image.astype(int) for frame in open_video(tmp_path / "a.mp4"))
-    assert (
-        first[31:33].mean() > second[:30, :30].mean() + 20
-    )  # outlines of executed blocks, none of kept ones
+    assert first[0].mean() > first[5:27, 5:27].mean() + 60  # an outline around blocks that were executed
+    assert abs(second[0, :30].mean() - second[5:27, 5:27].mean()) < 10  # none around those that were kept
+
+
+def test_blocks_get_darker_while_they_are_kept(tmp_path):
+    source = PaintedSource([np.full((64, 64), 3)] * 6, "a")
+    path = tmp_path / "a.mp4"
+    process(saccade.wrap(painted_network(), HoldConfig(5)), [source], [OverlaySink(path, [source], CLASSES)])
+    # Of four blocks the last is executed in every frame, the others in the first and in the sixth.
+    kept = [frame.image[6:26, 6:26].mean() for frame in open_video(path)]
+    executed = [frame.image[38:58, 38:58].mean() for frame in open_video(path)]
+    assert all(kept[i] > kept[i + 1] + 1 for i in range(4))
+    assert kept[5] == pytest.approx(kept[0], abs=3)
+    assert max(executed) - min(executed) < 3
+
+
+def test_blocks_are_drawn_at_the_size_that_the_method_says(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sinks, "draw_overlay", lambda image, *_, blocks: drawn.append(blocks) or image)
+    source = PaintedSource([np.zeros((20, 24), int)], "a")
+    method = saccade.wrap(painted_network(), HoldConfig(2))
+    step = method.step
+    monkeypatch.setattr(method, "step", lambda frames: replace(step(frames), block_size=16))
+    process(method, [source], [OverlaySink(tmp_path / "a.mp4", [source], CLASSES)])
+    assert [blocks.size for blocks in drawn] == [16]
+
+
+def test_a_comparison_shows_both_side_by_side_and_marks_what_differs(tmp_path, compiler):
+    sources = [halves(4, "day/a.mp4"), halves(3, "night/b.mp4", (16, 20))]
+    videos = ComparisonSink(tmp_path / "out.mp4", sources, "hold", CLASSES)
+    process(saccade.wrap(painted_network(), HoldConfig(2)), sources, [videos], compare=True)
+    first, second = (list(open_video(path)) for path in videos.paths)
+    assert [frame.image.shape for frame in first] == [(32, 96, 3)] * 4
+    assert [frame.image.shape for frame in second] == [(16, 40, 3)] * 3
+    for i, frame in enumerate(first):
+        # A frame that is held shows the boundary two pixels before where frame by frame it is.
+        moved = slice(16 + 2 * (i - 1), 16 + 2 * i)
+        red, green, blue = frame.image[4:28, :48][:, moved].reshape(-1, 3).mean(0)
+        assert (red > green + 80 and blue > green + 80) == (i % 2 == 1)
+        sky, car = frame.image[4:28, 48 + 4 : 48 + 12 + 2 * i], frame.image[4:28, 48 + 22 + 2 * i : 94]
+        assert sky.mean() < 15
+        assert np.abs(car.reshape(-1, 3).mean(0) - ((120 + 99) / 2, 64.5, 64.5)).max() < 12
+
+
+def test_a_comparison_needs_something_to_compare_with(tmp_path):
+    source = halves(2, "a")
+    sink = ComparisonSink(tmp_path / "out.mp4", [source], "frame", CLASSES)
+    with pytest.raises(ValueError, match="compare=True"):
+        process(saccade.wrap(painted_network()), [source], [sink])
+
+
+def test_a_comparison_that_is_interrupted_plays(tmp_path, compiler):
+    source = halves(9, "a")
+    sink = ComparisonSink(tmp_path / "out.mp4", [source], "frame", CLASSES)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        process(saccade.wrap(painted_network()), [source], [sink], compare=True, progress=stop)
+    assert len(list(open_video(tmp_path / "out.mp4"))) == 3
 
 
 def test_a_video_that_cannot_be_created_leaves_no_other_open(tmp_path):

@@ -19,14 +19,16 @@ class Collect:
     def __init__(self, fail_at: int | None = None) -> None:
         self.seen: list[tuple[int, int, np.ndarray]] = []
         self.results = []
+        self.dense = []
         self.closed = 0
         self.fail_at = fail_at
 
-    def write(self, stream, frame, result, labels):
+    def write(self, stream, frame, result, labels, dense=None):
         if self.fail_at == len(self.seen):
             raise OutputError("disk full")
         self.seen.append((stream, frame.index, labels.copy()))
         self.results.append(result)
+        self.dense.append(dense)
 
     def close(self):
         self.closed += 1
@@ -220,6 +222,49 @@ def test_comparison_with_dense_execution(clock, compiler):
     assert record.realised == pytest.approx(2 / (96 / 56))
     assert record.fps_with_io is None
     jsonschema.validate(record.to_dict(), SCHEMA)
+
+
+def test_sinks_get_what_frame_by_frame_execution_answers(compiler):
+    sources = [painted(0, 4), painted(1, 3, (5, 3)), painted(2, 2)]
+    sink = Collect()
+    process(saccade.wrap(painted_network(), HoldConfig(2)), sources, [sink], compare=True)
+    assert len(sink.seen) == 9
+    for (stream, index, labels), dense in zip(sink.seen, sink.dense, strict=True):
+        assert np.array_equal(dense, sources[stream].predictions[index])
+        assert np.array_equal(labels, sources[stream].predictions[index - index % 2])
+    process(saccade.wrap(painted_network()), sources, [sink])
+    assert all(dense is None for dense in sink.dense[9:])
+
+
+def test_the_timeline_follows_share_latency_and_agreement(clock, compiler):
+    clock([99, 99, 10, 20], [9] * 8)
+    a, b = np.full((2, 4), 1), np.array([[1, 1, 2, 2], [1, 1, 2, 2]])
+    record = process(
+        saccade.wrap(painted_network(), HoldConfig(2)), [PaintedSource([a, b, b, a])], compare=True
+    )
+    assert record.to_dict()["timeline"] == {
+        "frames_per_point": 1,
+        "executed_fraction": [1, 0.25, 1, 0.25],
+        "latency_ms": [None, None, 10, 20],
+        "agreement_with_dense": [1, 0.5, 1, 0.5],
+    }
+
+
+def test_the_timeline_of_streams_side_by_side_is_that_of_all_blocks_and_pixels(clock, compiler):
+    clock([99, 99, 10], [9] * 6)
+    a, b = np.full((2, 4), 1), np.full((2, 4), 2)
+    large = [np.full((4, 4), 1)] * 3
+    sources = [PaintedSource([a, b, b]), PaintedSource(large), PaintedSource([b])]
+    record = process(saccade.wrap(painted_network(), HoldConfig(2)), sources, compare=True)
+    timeline = record.extra["timeline"]
+    assert timeline["executed_fraction"] == [1, 0.25, 1]
+    assert timeline["agreement_with_dense"] == pytest.approx([1, 16 / 24, 1], abs=1e-6)
+
+
+def test_the_timeline_of_frame_by_frame_execution_has_no_blocks():
+    timeline = process(saccade.wrap(painted_network()), [painted(0, 5)]).extra["timeline"]
+    assert timeline["executed_fraction"] is timeline["agreement_with_dense"] is None
+    assert [ms is None for ms in timeline["latency_ms"]] == [True, True, False, False, False]
 
 
 def test_the_seed_is_set_and_recorded():

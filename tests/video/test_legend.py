@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from saccade.classes import CAMVID, CITYSCAPES
-from saccade.video.legend import draw_legend
+from saccade.video.legend import Entry, draw_legend
 from saccade.video.palette import unnamed_classes
 
 
-def with_legend(height, width, classes, background=128, blocks=()):
+def with_legend(height, width, classes, background=128, entries=()):
     image = np.full((height, width, 3), background, np.uint8)
-    draw_legend(image, classes, blocks)
+    draw_legend(image, classes, entries)
     return image
 
 
@@ -56,9 +56,18 @@ def test_what_does_not_fit_is_counted_and_the_strip_stays_low():
     assert 4 < len(shown) < 150
 
 
-def test_outlines_are_explained_too():
-    image = with_legend(360, 480, CAMVID, blocks=(("computed", (255, 0, 255)),))
-    assert pixels_of(image, (255, 0, 255)) > 20
+def test_outlines_and_scales_are_explained_too():
+    pink = (255, 0, 255)
+    scale = ((200, 255, 0), (100, 255, 0), (0, 255, 0))
+    entries = (Entry("computed", (pink,), outline=True), Entry("by age", scale), Entry("differs", (pink,)))
+    outline, by_age, field = (with_legend(360, 480, CAMVID, entries=(entry,)) for entry in entries)
+    for image, filled in ((outline, False), (field, True)):
+        rows, columns = np.nonzero((image == pink).all(axis=2))
+        middle = image[(rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2]
+        assert (middle == pink).all() == filled
+    columns = [np.flatnonzero((by_age == colour).all(axis=2).any(axis=0)) for colour in scale]
+    assert all(len(found) > 2 for found in columns)
+    assert columns[0].max() < columns[1].min() <= columns[1].max() < columns[2].min()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (40, 400), (400, 30), (20, 20)])

@@ -51,7 +51,8 @@ def command(
         Parameter(
             negative="",
             show_default="no",
-            help="Also time the network frame by frame, as it is and compiled, and count equal pixels.",
+            help="Also run the network frame by frame: time it, as it is and compiled, count equal pixels, "
+            "and show it in the video beside the method, with different pixels marked.",
         ),
     ] = False,
     options: MethodOptions = DEFAULTS,
@@ -69,8 +70,9 @@ def command(
 
     with StepProgress("loading the network", "frames") as progress, ExitStack() as opened:
         import saccade.datasets.world  # noqa: F401 - makes "world" a source
-        from saccade.evaluation.sinks import LabelSink, OverlaySink, Sink
+        from saccade.evaluation.sinks import ComparisonSink, LabelSink, OverlaySink, Sink
         from saccade.evaluation.stream import Interrupted, process
+        from saccade.methods.registry import method_of
         from saccade.networks import network_info
         from saccade.video import check_file, open_videos
 
@@ -84,10 +86,14 @@ def command(
         sinks: list[Sink] = []
         written: list[Path] = []
         if output is not None:
-            overlay = OverlaySink(output, videos, info.class_set, getattr(config, "block_size", None))
-            opened.callback(overlay.close)
-            sinks.append(overlay)
-            written += overlay.paths
+            pictures = (
+                ComparisonSink(output, videos, method_of(config).name, info.class_set)
+                if compare
+                else OverlaySink(output, videos, info.class_set)
+            )
+            opened.callback(pictures.close)
+            sinks.append(pictures)
+            written += pictures.paths
         if labels is not None:
             sinks.append(LabelSink(labels, videos, info.class_set))
             written.append(labels)

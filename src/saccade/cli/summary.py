@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from saccade.cli.notes import say
+from saccade.cli.sparkline import bars_for, in_columns, sparkline
 from saccade.cli.tables import print_facts, print_rows
 
 Values = Mapping[str, Any]
 """A record as it stands in its JSON: nothing is printed that is not there."""
+
+SHORTEST_TIMELINE = 8
+"""Points; with fewer there is nothing to see in a line of them."""
+WIDEST_TIMELINE = 60
+"""Columns."""
 
 
 def print_run(record: Values) -> None:
     """The table of ``saccade run``."""
     sources = record["sources"]
     print_facts(", ".join(sources), _what(record) | _speed(record))
+    _print_timeline(record["timeline"])
     _say_notes(record)
 
 
@@ -30,6 +39,39 @@ def print_evaluation(record: Values) -> None:
         numbers=("IoU",),
     )
     _say_notes(record)
+
+
+def _print_timeline(timeline: Values) -> None:
+    """How the run went; nothing where it is too short to have a course."""
+    known = {key: values for key, values in timeline.items() if key != "frames_per_point" and values}
+    points = max((len(values) for values in known.values()), default=0)
+    if points < SHORTEST_TIMELINE:
+        return
+    room = shutil.get_terminal_size().columns - 36  # for names and figures
+    per_column = -(-points // min(max(room, 20), WIDEST_TIMELINE))
+    bars = bars_for(sys.stdout.encoding)
+
+    facts: dict[str, str] = {}
+    for name, key, low, high, number, unit in (
+        ("blocks", "executed_fraction", 0.0, 1.0, _percent, "%"),
+        ("latency", "latency_ms", 0.0, None, _number, "ms"),
+        ("equal pixels", "agreement_with_dense", None, 1.0, _percent, "%"),
+    ):
+        if key in known:
+            found = [value for value in known[key] if value is not None]
+            least, most = min(found), max(found)
+            course = sparkline(
+                in_columns(known[key], per_column),
+                least if low is None else low,
+                most if high is None else high,
+                bars,
+            )
+            texts = dict.fromkeys((number(least), number(most)))
+            facts[name] = f"{course}  {' to '.join(texts)} {unit}"
+    frames = per_column * timeline["frames_per_point"]
+    print_facts(
+        "over time, " + ("a column per frame" if frames == 1 else f"{frames} frames per column"), facts
+    )
 
 
 def _say_notes(record: Values) -> None:
@@ -140,4 +182,8 @@ def _number(value: float) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+    return "-" if value is None else f"{_percent(value)} %"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"

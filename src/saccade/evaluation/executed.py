@@ -18,8 +18,13 @@ class ExecutedBlocks:
         self._later = [0, 0]
         self._seen: list[list[bool]] = []  # by batch and row: whether the stream had a frame already
 
-    def update(self, results: Sequence[StepResult]) -> None:
-        """Count a step, one result per batch of streams."""
+    def update(self, results: Sequence[StepResult]) -> float | None:
+        """Count a step, one result per batch of streams.
+
+        Returns:
+            The executed share of the step's blocks; None without blocks.
+        """
+        before = tuple(self._all)
         if not self._seen:
             self._seen = [[False] * len(result.keyframe) for result in results]
         for result, seen in zip(results, self._seen, strict=True):
@@ -30,6 +35,8 @@ class ExecutedBlocks:
                         total[0] += counts[0]
                         total[1] += counts[1]
             seen[:] = [True] * len(seen)
+        executed, blocks = (now - then for now, then in zip(self._all, before, strict=True))
+        return executed / blocks if blocks else None
 
     def restart(self) -> None:
         """The next frame of every stream is a first one."""

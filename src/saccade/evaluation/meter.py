@@ -40,7 +40,8 @@ class Meter:
         device: Of the method's network.
         baseline: Frame-by-frame execution, where there is to be a comparison.
         step_ms: Milliseconds of the method's last step.
-        warming_up: Whether that belonged to the warm-up.
+        step_executed: Share of the blocks that it executed; None without blocks.
+        warming_up: Whether it belonged to the warm-up.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Meter:
         elif compare:
             self.baseline = DenseBaseline(method.network, self.device)
         self.step_ms = 0.0
+        self.step_executed: float | None = None
         self.warming_up = True
         self._order = Random(0)
         self._warm_up = WarmUp(warmup)
@@ -110,7 +112,7 @@ class Meter:
             self._sizes.add(result.prediction.size)
         self._first = False
         self._streams = max(self._streams, sum(len(result.keyframe) for result in results))
-        self._blocks.update(results)
+        self.step_executed = self._blocks.update(results)
         return results
 
     def _step(self, batches: Sequence[Tensor]) -> list[StepResult]:
@@ -125,17 +127,23 @@ class Meter:
             self._states[i] = self.method.get_state()
         return results
 
-    def compare(self, labels: Sequence[Tensor]) -> None:
+    def compare(self, labels: Sequence[Tensor]) -> list[Tensor] | None:
         """Compare the labels of the last step with frame-by-frame execution, where that was asked for.
 
         Args:
             labels: What the method answered, ``(n, H, W)`` uint8 for each batch, at any resolution.
+
+        Returns:
+            What frame-by-frame execution answered, in the same shapes; None where nobody asked.
         """
         if self.baseline is None:
-            return
+            return None
+        all_dense = []
         for answer, found in zip(self.baseline.answers, labels, strict=True):
             dense = answer.labels((int(found.shape[1]), int(found.shape[2])))
             self.agreement.update(found, dense)
+            all_dense.append(dense)
+        return all_dense
 
     def reset(self) -> None:
         """The next frame of every stream is the first of another video."""

@@ -1,8 +1,9 @@
-"""Where results go: what a sink is, and sinks for overlay videos and label maps."""
+"""Where results go: what a sink is, and sinks for overlay videos, comparisons and label maps."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 
 from saccade.classes import IGNORE, ClassSet
 from saccade.errors import OutputError
+from saccade.evaluation.block_ages import BlockAges
 from saccade.methods.base import StepResult
+from saccade.video.comparison import draw_comparison
 from saccade.video.frame import Frame
 from saccade.video.label_writer import LabelWriter
-from saccade.video.overlay import draw_overlay
+from saccade.video.overlay import Blocks, draw_overlay
 from saccade.video.palette import unnamed_classes
 from saccade.video.source import Source
 from saccade.video.video_writer import VideoWriter
@@ -24,7 +27,14 @@ from saccade.video.video_writer import VideoWriter
 class Sink(Protocol):
     """Takes the results of a run, frame after frame."""
 
-    def write(self, stream: int, frame: Frame, result: StepResult, labels: np.ndarray) -> None:
+    def write(
+        self,
+        stream: int,
+        frame: Frame,
+        result: StepResult,
+        labels: np.ndarray,
+        dense: np.ndarray | None = None,
+    ) -> None:
         """Take the result of one frame.
 
         Args:
@@ -32,6 +42,7 @@ class Sink(Protocol):
             frame: The frame as the network saw it.
             result: That of this stream alone, N = 1.
             labels: ``(H, W)`` uint8 class ids at the size of the frame.
+            dense: What frame-by-frame execution answers, in the same shape, where the run compares with it.
 
         Raises:
             OutputError: It cannot be written.
@@ -43,31 +54,19 @@ class Sink(Protocol):
         ...
 
 
-class OverlaySink:
-    """Videos of the frames with the classes laid over them, one for each source.
+class _VideoSink(ABC):
+    """A video of drawn frames for each source; the pictures are ``across`` frames wide."""
 
-    Args:
-        path: The video. Several sources get ``path-NAME.mp4`` each, with NAME as in ``stream_names``.
-        sources: What is going to be segmented.
-        classes: Names and colours; unnamed colours where None.
-        block_size: Side of the method's blocks in pixels; see ``draw_overlay``.
+    across = 1
 
-    Raises:
-        OutputError: A video cannot be created there, or would overwrite one of the sources.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        sources: Sequence[Source],
-        classes: ClassSet | None = None,
-        block_size: int | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, sources: Sequence[Source], classes: ClassSet | None = None) -> None:
         self._classes = classes
-        self._block_size = block_size
+        self._ages = [BlockAges() for _ in sources]
         with ExitStack() as opened:
             self._writers = [
-                opened.enter_context(VideoWriter(target, source.fps, (source.height, source.width)))
+                opened.enter_context(
+                    VideoWriter(target, source.fps, (source.height, self.across * source.width))
+                )
                 for target, source in zip(_videos(Path(path), sources), sources, strict=True)
             ]
             self._opened = opened.pop_all()
@@ -77,16 +76,96 @@ class OverlaySink:
         """The videos, in the order of the sources."""
         return [writer.path for writer in self._writers]
 
-    def write(self, stream: int, frame: Frame, result: StepResult, labels: np.ndarray) -> None:
+    def write(
+        self,
+        stream: int,
+        frame: Frame,
+        result: StepResult,
+        labels: np.ndarray,
+        dense: np.ndarray | None = None,
+    ) -> None:
         """Draw one frame and hand it to the encoder."""
         classes = self._classes or unnamed_classes(result.prediction.logits.shape[1])
-        actions = None if result.actions is None else result.actions[0].cpu().numpy()
-        picture = draw_overlay(frame.image, labels, classes, actions=actions, block_size=self._block_size)
+        blocks = None
+        if result.actions is not None:
+            actions = result.actions[0].cpu().numpy()
+            blocks = Blocks(actions, self._ages[stream].update(actions), result.block_size)
+        picture = self._draw(frame.image, labels, dense, classes, blocks)
         self._writers[stream].write(picture, frame.timestamp)
+
+    @abstractmethod
+    def _draw(
+        self,
+        image: np.ndarray,
+        labels: np.ndarray,
+        dense: np.ndarray | None,
+        classes: ClassSet,
+        blocks: Blocks | None,
+    ) -> np.ndarray: ...
 
     def close(self) -> None:
         """Finish all videos."""
         self._opened.close()
+
+
+class OverlaySink(_VideoSink):
+    """Videos of the frames with the classes laid over them, one for each source.
+
+    Where the method has blocks, those that were executed are outlined, and the others are the darker the
+    longer they have been kept.
+
+    Args:
+        path: The video. Several sources get ``path-NAME.mp4`` each, with NAME as in ``stream_names``.
+        sources: What is going to be segmented.
+        classes: Names and colours; unnamed colours where None.
+
+    Raises:
+        OutputError: A video cannot be created there, or would overwrite one of the sources.
+    """
+
+    def _draw(
+        self,
+        image: np.ndarray,
+        labels: np.ndarray,
+        dense: np.ndarray | None,
+        classes: ClassSet,
+        blocks: Blocks | None,
+    ) -> np.ndarray:
+        return draw_overlay(image, labels, classes, blocks=blocks)
+
+
+class ComparisonSink(_VideoSink):
+    """Videos that show the method on the left and frame-by-frame execution on the right, one for each source.
+
+    Pixels that disagree are marked. For runs that compare only.
+
+    Args:
+        path, sources, classes: As for ``OverlaySink``.
+        name: Of the method.
+
+    Raises:
+        OutputError: As for ``OverlaySink``.
+    """
+
+    across = 2
+
+    def __init__(
+        self, path: str | Path, sources: Sequence[Source], name: str, classes: ClassSet | None = None
+    ) -> None:
+        super().__init__(path, sources, classes)
+        self._name = name
+
+    def _draw(
+        self,
+        image: np.ndarray,
+        labels: np.ndarray,
+        dense: np.ndarray | None,
+        classes: ClassSet,
+        blocks: Blocks | None,
+    ) -> np.ndarray:
+        if dense is None:
+            raise ValueError("there is nothing to compare with; run with compare=True")
+        return draw_comparison(image, labels, dense, classes, self._name, blocks=blocks)
 
 
 class LabelSink:
@@ -112,7 +191,14 @@ class LabelSink:
             self._writers = [opened.enter_context(LabelWriter(each, classes)) for each in folders]
             self._opened = opened.pop_all()
 
-    def write(self, stream: int, frame: Frame, result: StepResult, labels: np.ndarray) -> None:
+    def write(
+        self,
+        stream: int,
+        frame: Frame,
+        result: StepResult,
+        labels: np.ndarray,
+        dense: np.ndarray | None = None,
+    ) -> None:
         """Hand the labels of one frame to the writer."""
         self._writers[stream].write(labels, f"{frame.index:06d}")
 

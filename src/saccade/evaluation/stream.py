@@ -16,6 +16,7 @@ from saccade.evaluation.meter import WARM_UP_STEPS, Meter
 from saccade.evaluation.record import Record
 from saccade.evaluation.rehearsal import rehearsal
 from saccade.evaluation.sinks import Sink
+from saccade.evaluation.timeline import Timeline
 from saccade.methods.base import StepResult, VideoMethod
 from saccade.video.frame import Frame
 from saccade.video.source import Source
@@ -73,7 +74,9 @@ def process(
     Returns:
         The record, without accuracy. ``extra["loop_ms"]`` says where the time of an average step goes:
         ``read`` (waiting for frames, normalising), ``step``, ``labels`` (upsampling, argmax) and ``write``
-        (drawing, waiting for the encoders); ``extra["dropped"]`` counts frames that live sources dropped.
+        (drawing, waiting for the encoders); ``extra["dropped"]`` counts frames that live sources dropped;
+        ``extra["timeline"]`` says how executed share, latency and agreement went over the frames, as in
+        ``Timeline.to_dict``. A step is one frame there, also where there are several streams.
 
     Raises:
         SourceError: A source cannot be read, or there is no frame at all.
@@ -156,6 +159,7 @@ class _Run:
     def __init__(self, meter: Meter, sources: Sequence[Source], sinks: Sequence[Sink] = ()) -> None:
         self.meter = meter
         self.clock = _Clock()
+        self.timeline = Timeline()
         self._sources = sources
         self._sinks = sinks
         self._batches: list[list[int]] = []  # streams by size of their frames
@@ -176,10 +180,10 @@ class _Run:
                 with self.clock.part("labels"):
                     labels = [result.prediction.labels() for result in results]
                     maps = [each.cpu().numpy() for each in labels]
+                dense = self._compare(labels)
                 with self.clock.part("write"):
-                    self._write(frames, results, maps)
+                    self._write(frames, results, maps, dense)
                 self.clock.end_step(self.meter.warming_up)
-                self.meter.compare(labels)
                 done += 1
                 yield done
 
@@ -211,18 +215,33 @@ class _Run:
             inputs.append(self.meter.batch(images))
         return inputs
 
+    def _compare(self, labels: list[Tensor]) -> list[np.ndarray] | None:
+        """Labels of frame-by-frame execution for each batch, where they are known; adds to the timeline."""
+        dense = self.meter.compare(labels)
+        agreement = None
+        if dense is not None:
+            equal = sum(int((one == other).sum()) for one, other in zip(labels, dense, strict=True))
+            agreement = equal / sum(each.numel() for each in labels)
+        milliseconds = None if self.meter.warming_up else self.meter.step_ms
+        self.timeline.update(self.meter.step_executed, milliseconds, agreement)
+        return None if dense is None else [each.cpu().numpy() for each in dense]
+
     def _write(
-        self, frames: tuple[Frame | None, ...], results: list[StepResult], maps: list[np.ndarray]
+        self,
+        frames: tuple[Frame | None, ...],
+        results: list[StepResult],
+        maps: list[np.ndarray],
+        dense: list[np.ndarray] | None,
     ) -> None:
         if not self._sinks:
             return
-        for streams, result, labels in zip(self._batches, results, maps, strict=True):
+        for batch, (streams, result, labels) in enumerate(zip(self._batches, results, maps, strict=True)):
             for row, stream in enumerate(streams):
                 frame = frames[stream]
                 assert frame is not None
                 own = result.of_stream(row)
                 for sink in self._sinks:
-                    sink.write(stream, frame, own, labels[row])
+                    sink.write(stream, frame, own, labels[row], None if dense is None else dense[batch][row])
 
     def add_to(self, record: Record) -> None:
         """What only the loop knows."""
@@ -231,6 +250,7 @@ class _Run:
             record.fps_with_io = 1000 / sum(loop.values())
         record.streams = len(self._sources)
         record.extra["loop_ms"] = loop
+        record.extra["timeline"] = self.timeline.to_dict()
         record.extra["sources"] = [source.name for source in self._sources]
         record.extra["dropped"] = sum(source.dropped for source in self._sources)
         record.extra["warnings"] += [warning for source in self._sources for warning in source.warnings]

@@ -30,7 +30,26 @@ class _Strip:
     through: np.ndarray
 
 
-def draw_legend(image: np.ndarray, classes: ClassSet, blocks: tuple[tuple[str, Colour], ...] = ()) -> None:
+@dataclass(frozen=True)
+class Entry:
+    """A name and what is drawn before it.
+
+    Attributes:
+        name: A few words.
+        colours: Of a field; several are a scale of fields side by side. Without any, the name stands alone.
+        outline: Draw the rim of the field only.
+    """
+
+    name: str
+    colours: tuple[Colour, ...] = ()
+    outline: bool = False
+
+    def width(self, side: int) -> int:
+        """Of the field, where it is ``side`` high."""
+        return side * (len(self.colours) + 1) // 2
+
+
+def draw_legend(image: np.ndarray, classes: ClassSet, entries: tuple[Entry, ...] = ()) -> None:
     """Draw the legend over the foot of a picture, in place.
 
     Its size follows that of the picture. Names that do not fit are counted ("+ 12 more"); pictures too
@@ -39,32 +58,29 @@ def draw_legend(image: np.ndarray, classes: ClassSet, blocks: tuple[tuple[str, C
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         classes: Every class is shown, whether visible or not, so that the legend stays still.
-        blocks: Name and colour of outlines to explain after the classes.
+        entries: What else to explain, after the classes.
     """
-    strip = _strip(classes, blocks, image.shape[0], image.shape[1])
+    strip = _strip(classes, entries, image.shape[0], image.shape[1])
     if strip is not None:
         foot = image[image.shape[0] - strip.picture.shape[0] :]
         cv2.add(cv2.multiply(foot, strip.through, scale=1 / 255), strip.picture, dst=foot)
 
 
 @lru_cache(maxsize=8)
-def _strip(
-    classes: ClassSet, blocks: tuple[tuple[str, Colour], ...], height: int, width: int
-) -> _Strip | None:
+def _strip(classes: ClassSet, others: tuple[Entry, ...], height: int, width: int) -> _Strip | None:
     text = max(_SMALLEST_TEXT, round(min(height, width) * 0.021))
     font = ImageFont.load_default(text)
-    pad, swatch, row = round(0.7 * text), text, round(1.55 * text)
-    entries: list[tuple[str, Colour | None, bool]] = []  # name, colour, whether it is an outline
-    entries += [(name, colour, False) for name, colour in zip(classes.names, classes.colours, strict=True)]
-    entries += [(name, colour, True) for name, colour in blocks]
-    column = pad + swatch + round(0.45 * text) + round(max(font.getlength(name) for name, _, _ in entries))
+    pad, gap, row = round(0.7 * text), round(0.45 * text), round(1.55 * text)
+    entries = [Entry(name, (colour,)) for name, colour in zip(classes.names, classes.colours, strict=True)]
+    entries += others
+    column = pad + gap + max(entry.width(text) + round(font.getlength(entry.name)) for entry in entries)
     columns = min((width - pad) // column, len(entries))
     rows = int(_LARGEST_SHARE * height - pad) // row
     if columns < 1 or rows < 1:
         return None
     if columns * rows < len(entries):
         kept = columns * rows - 1
-        entries = [*entries[:kept], (f"+ {len(entries) - kept} more", None, False)]
+        entries = [*entries[:kept], Entry(f"+ {len(entries) - kept} more")]
     rows = -(-len(entries) // columns)
     columns = -(-len(entries) // rows)
     column = (width - pad) // columns  # spread over the width
@@ -72,17 +88,27 @@ def _strip(
     picture = Image.new("RGBA", (width, rows * row + pad), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
     line = max(1, round(text / 7))
-    for position, (name, colour, outline) in enumerate(entries):
+    for position, entry in enumerate(entries):
         x = pad + position % columns * column
         y = pad // 2 + position // columns * row + row // 2
-        if colour is not None:
-            box = (x, y - swatch // 2, x + swatch - 1, y - swatch // 2 + swatch - 1)
-            if outline:
-                draw.rectangle(box, outline=(*colour, 255), width=2 * line)
-            else:
-                draw.rectangle(box, fill=(*colour, 255), outline=_WHITE, width=line)
-            x += swatch + round(0.45 * text)
-        draw.text((x, y), name, fill=_WHITE, font=font, anchor="lm")
+        if entry.colours:
+            _draw_swatch(draw, entry, (x, y - text // 2), text, line)
+            x += entry.width(text) + gap
+        draw.text((x, y), entry.name, fill=_WHITE, font=font, anchor="lm")
     pixels = np.asarray(picture)
     opacity = np.repeat(pixels[:, :, 3:], 3, axis=2)
     return _Strip(cv2.multiply(pixels[:, :, :3].copy(), opacity, scale=1 / 255), 255 - opacity)
+
+
+def _draw_swatch(
+    draw: ImageDraw.ImageDraw, entry: Entry, corner: tuple[int, int], side: int, line: int
+) -> None:
+    (left, top), width = corner, entry.width(side)
+    box = (left, top, left + width - 1, top + side - 1)
+    if entry.outline:
+        draw.rectangle(box, outline=(*entry.colours[0], 255), width=2 * line)
+        return
+    for i, colour in enumerate(entry.colours):
+        first, behind = (left + width * j // len(entry.colours) for j in (i, i + 1))
+        draw.rectangle((first, top, behind - 1, top + side - 1), fill=(*colour, 255))
+    draw.rectangle(box, outline=_WHITE, width=line)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from saccade.classes import ClassSet
-from saccade.video.legend import draw_legend
+from saccade.video.legend import Entry, draw_legend
 from saccade.video.palette import colour_labels
 
 KEEP, LOW, FULL = 0, 1, 2
@@ -15,8 +18,45 @@ KEEP, LOW, FULL = 0, 1, 2
 FULL_COLOUR = (255, 255, 255)
 LOW_COLOUR = (255, 190, 0)
 
-_OUTLINES = (("computed", FULL_COLOUR), ("low resolution", LOW_COLOUR))
-_KEPT_BRIGHTNESS = 0.72
+OLDEST = 30
+"""Frames since a block was computed; older blocks are not drawn darker than that."""
+_DARKEST = 0.45
+_AGED_COLOUR = (8, 14, 40)
+"""What old blocks fade towards: a night that no class and no camera has."""
+_UNKNOWN_AGE = 3
+_AGES_IN_LEGEND = (1, 3, 8, 16, OLDEST)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """What was done with the blocks of a frame.
+
+    Attributes:
+        actions: ``(GH, GW)``: 0 kept, 1 computed at low resolution, 2 computed in full.
+        ages: ``(GH, GW)``, frames since each block was computed; None where nobody counts.
+        size: Side of a block in pixels; with None the grid divides the picture evenly.
+    """
+
+    actions: np.ndarray
+    ages: np.ndarray | None = None
+    size: int | None = None
+
+    @property
+    def executed_fraction(self) -> float:
+        """Share of the blocks that were computed."""
+        return float((self.actions != KEEP).mean())
+
+    @property
+    def legend(self) -> tuple[Entry, ...]:
+        """What to say of them at the foot of the picture."""
+        entries = [Entry("computed", (FULL_COLOUR,), outline=True)]
+        if (self.actions == LOW).any():
+            entries.append(Entry("low resolution", (LOW_COLOUR,), outline=True))
+        if self.ages is not None:
+            shades = brightness(np.array(_AGES_IN_LEGEND))[:, None]
+            greys = np.rint(210 * shades + np.array(_AGED_COLOUR) * (1 - shades)).astype(int).tolist()
+            entries.append(Entry(f"kept 1-{OLDEST} frames", tuple((r, g, b) for r, g, b in greys)))
+        return tuple(entries)
 
 
 def draw_overlay(
@@ -24,21 +64,19 @@ def draw_overlay(
     labels: np.ndarray,
     classes: ClassSet,
     opacity: float = 0.5,
-    actions: np.ndarray | None = None,
+    blocks: Blocks | None = None,
     legend: bool = True,
-    block_size: int | None = None,
 ) -> np.ndarray:
-    """Lay the classes over a frame, and show which blocks were computed.
+    """Lay the classes over a frame, and show which blocks were computed, and how long ago.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         labels: ``(H, W)`` uint8 class ids; pixels with ``IGNORE`` get darker.
         classes: Names and colours of the ids.
         opacity: Of the class colours, 0..1.
-        actions: ``(GH, GW)`` per block: 0 kept (drawn darker), 1 computed at low resolution (outlined in
-            amber), 2 computed in full (outlined in white).
+        blocks: Computed ones are outlined, neighbours together, in white or, at low resolution, in amber;
+            kept ones are the darker the older they are.
         legend: Name the colours at the foot of the picture, where it is large enough for letters.
-        block_size: Side of a block in pixels; without it the grid divides the picture evenly.
 
     Returns:
         A new ``(H, W, 3)`` uint8 picture, RGB.
@@ -50,42 +88,68 @@ def draw_overlay(
         raise ValueError(f"labels are {labels.shape}, the image is {image.shape[:2]}; resize the labels")
     colours = colour_labels(labels, classes)
     out = cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
-    if actions is not None:
-        _draw_blocks(out, np.asarray(actions), block_size)
+    if blocks is not None:
+        _draw_blocks(out, blocks)
     if legend:
-        draw_legend(out, classes, _OUTLINES if actions is not None else ())
+        draw_legend(out, classes, () if blocks is None else blocks.legend)
     return out
 
 
-def _draw_blocks(out: np.ndarray, actions: np.ndarray, block_size: int | None) -> None:
+def brightness(ages: np.ndarray) -> np.ndarray:
+    """Of a block computed so many frames ago, 0..1: it falls fast at first, and ends at ``OLDEST``."""
+    return 1 - (1 - _DARKEST) * np.log1p(np.clip(ages, 0, OLDEST)) / math.log1p(OLDEST)
+
+
+def _draw_blocks(out: np.ndarray, blocks: Blocks) -> None:
+    tops, lefts = (
+        _edges(length, count, blocks.size)
+        for length, count in zip(out.shape[:2], blocks.actions.shape, strict=True)
+    )
+    kept = blocks.actions == KEEP
+    if kept.any():
+        ages = np.where(kept, _UNKNOWN_AGE if blocks.ages is None else blocks.ages, 0)
+        _darken(out, brightness(ages), tops, lefts)
+    _outline(out, blocks.actions, tops, lefts)
+
+
+def _darken(out: np.ndarray, light: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> None:
+    """Fade blocks towards the night, ``light`` ``(GH, GW)`` of each is left.
+
+    One row of blocks after the other: what is multiplied and added then stays in the processor's cache.
+    """
+    pixels = out.reshape(len(out), -1)  # (H, W * 3)
+    light = np.repeat(light, np.diff(lefts), axis=1)[:, :, None]  # (GH, W, 1)
+    factor = np.rint(255 * np.repeat(light, 3, axis=2)).astype(np.uint8).reshape(len(light), 1, -1)
+    night = np.rint((1 - light) * np.array(_AGED_COLOUR)).astype(np.uint8).reshape(len(light), 1, -1)
+    for row in range(len(light)):
+        band = pixels[tops[row] : tops[row + 1]]
+        cv2.multiply(band, np.repeat(factor[row], len(band), axis=0), dst=band, scale=1 / 255)
+        cv2.add(band, np.repeat(night[row], len(band), axis=0), dst=band)
+
+
+def _outline(out: np.ndarray, actions: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> None:
+    """Draw a line around neighbouring blocks that were computed alike, one row of blocks after the other."""
     height, width = out.shape[:2]
-    rows, columns = actions.shape
-    tops = _edges(height, rows, block_size)
-    lefts = _edges(width, columns, block_size)
-    for row in range(rows):
-        band = slice(tops[row], tops[row + 1])
-        for first, last in _runs(actions[row] == KEEP):
-            kept = out[band, lefts[first] : lefts[last]]
-            if kept.size:
-                cv2.convertScaleAbs(kept, dst=kept, alpha=_KEPT_BRIGHTNESS)
     line = max(1, round(min(height, width) / 512))
-    for action, colour in ((LOW, LOW_COLOUR), (FULL, FULL_COLOUR)):
-        ink = np.array(colour, np.uint8)
-        for row, column in np.argwhere(actions == action):
-            # Slices instead of cv2.rectangle, whose thick lines reach over the edge.
-            block = out[tops[row] : tops[row + 1], lefts[column] : lefts[column + 1]]
-            block[:line] = block[-line:] = ink
-            block[:, :line] = block[:, -line:] = ink
+    owner = np.repeat(np.arange(len(lefts) - 1), np.diff(lefts))  # (W,): which block a column lies in
+    x = np.arange(width)
+    at_left, at_right = x - lefts[owner] < line, lefts[owner + 1] - x <= line
+    around = np.pad(actions, 1, constant_values=KEEP)
+    for row in range(len(tops) - 1):
+        band = out[tops[row] : tops[row + 1]]
+        above, here, below = around[row : row + 3, 1:-1]
+        left, right = around[row + 1, :-2], around[row + 1, 2:]
+        for action, colour in ((LOW, LOW_COLOUR), (FULL, FULL_COLOUR)):
+            computed = here == action
+            if computed.any():
+                band[:line, (computed & (above != action))[owner]] = colour
+                band[-line:, (computed & (below != action))[owner]] = colour
+                band[:, (computed & (left != action))[owner] & at_left] = colour
+                band[:, (computed & (right != action))[owner] & at_right] = colour
 
 
-def _edges(length: int, blocks: int, block_size: int | None) -> list[int]:
+def _edges(length: int, blocks: int, block_size: int | None) -> np.ndarray:
     """Where blocks begin and end along a side, ``blocks + 1`` positions."""
     if block_size is None:
-        return [round(i * length / blocks) for i in range(blocks + 1)]
-    return [min(i * block_size, length) for i in range(blocks + 1)]
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """``(first, behind last)`` of each run of True."""
-    steps = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in steps.reshape(-1, 2)]
+        return np.rint(np.arange(blocks + 1) * length / blocks).astype(int)
+    return np.minimum(np.arange(blocks + 1) * block_size, length)
