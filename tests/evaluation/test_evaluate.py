@@ -16,7 +16,7 @@ from saccade.evaluation.evaluate import evaluate
 from saccade.networks.registry import NetworkInfo
 
 from .contract import SCHEMA
-from .painted import CLASSES, HoldConfig, PaintedClip, PaintedDataset, paint, painted_network
+from .painted import CLASSES, Hold, HoldConfig, PaintedClip, PaintedDataset, paint, painted_network
 
 FIRST = [[0, 0, 1, 1], [0, 0, 1, 1]]
 SECOND = [[0, 0, 0, 1], [0, 0, 0, 1]]  # all moved one pixel to the right
@@ -254,6 +254,12 @@ def test_networks_with_other_classes():
     known = painted_network()
     known.info = NetworkInfo("painted", dataclasses.replace(CLASSES, name="another name"))
     assert evaluate(saccade.wrap(known), PaintedDataset([three_frames()])).network == "painted"
+
+
+def test_what_a_method_notes_is_among_the_warnings(monkeypatch):
+    monkeypatch.setattr(Hold, "notes", property(lambda self: [f"{len(self._ages)} held"]))
+    record = evaluate(saccade.wrap(painted_network(), HoldConfig()), PaintedDataset([three_frames()]))
+    assert record.extra["warnings"] == ["1 held"]
 
 
 def test_the_same_seed_gives_the_same_figures_and_settings_are_restored():
