@@ -26,9 +26,12 @@ def test_every_name_has_a_line(kind, names, capsys):
     assert [name for name in names if first.count(name) != 1] == []
 
 
-def test_no_policies_are_said_to_be_none(capsys):
+def test_policies_come_with_what_they_do(capsys):
     assert main(["list", "policies"]) == 0
-    assert "no policies" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name in ("all", "none", "random", "change", "online"):
+        assert f"\n    {name} " in out
+    assert "boundaries" in out
 
 
 def test_tables_fit_into_80_columns(capsys, monkeypatch):

@@ -36,7 +36,7 @@ def network():
 
 
 def wrapped(network, **settings):
-    settings = {"block_size": BLOCK, "policy": "change", "scene_cuts": False} | settings
+    settings = {"block_size": BLOCK, "policy": "change", "scene_cuts": False, "motion": False} | settings
     return saccade.wrap(network, saccade.BlockCopyConfig(**settings))
 
 
@@ -237,7 +237,7 @@ def test_frames_that_are_not_numbers(network):
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [((1024, 2048), 128), ((1080, 1920), 128), ((720, 1280), 64), ((360, 480), 32)]
+    ("size", "side"), [((1024, 2048), 128), ((1080, 1920), 128), ((720, 1280), 128), ((360, 480), 64)]
 )
 def test_blocks_suit_the_frames(size, side):
     assert suitable_block_size(*size) == side

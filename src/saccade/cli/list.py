@@ -17,7 +17,7 @@ def command(kind: Annotated[Kind, Parameter(help="What to list.")], /) -> None:
         case "methods":
             _methods()
         case "policies":
-            print("There are no policies: no method of this version decides block by block.")
+            _policies()
         case "datasets":
             _datasets()
         case "weights":
@@ -46,6 +46,14 @@ def _methods() -> None:
     entries = [registered_method(name) for name in list_methods()]
     print_rows("methods", ("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
     print("\nTheir settings: saccade run --help")
+
+
+def _policies() -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.policies.registry import policy_summaries
+
+    print_rows("policies", ("name", "what it does"), list(policy_summaries().items()))
+    print("\nUse one with: saccade run SOURCE --method blockcopy --policy NAME")
 
 
 def _datasets() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.blocks import KEEP, BlockNetwork, kernels
+from saccade.methods.motion import Motion
 from saccade.policies.ageing import Ageing
 from saccade.policies.budget import Budget
 from saccade.policies.scene_cuts import SceneCuts
@@ -22,6 +23,7 @@ class BlockMemory:
         engine: The converted network.
         ageing: Ages and deadlines of the blocks.
         cuts: What scene cuts are found by.
+        motion: What the scores of kept blocks are moved by.
         fresh: For each stream, whether its next frame is its first.
         budgets: The account of each stream.
         seen: ``(N, H, W, 3)``, what each block was last executed on; None before the first frame.
@@ -32,6 +34,7 @@ class BlockMemory:
     engine: BlockNetwork
     ageing: Ageing
     cuts: SceneCuts
+    motion: Motion
     fresh: list[bool] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     seen: Tensor | None = None
@@ -67,6 +70,7 @@ class BlockMemory:
         self.engine.drop(rows)
         self.ageing.keep(kept)
         self.cuts.keep(kept)
+        self.motion.keep(kept)
         self.fresh = [self.fresh[row] for row in kept]
         self.budgets = [self.budgets[row] for row in kept]
         for name in ("seen", "logits", "actions"):
@@ -81,6 +85,7 @@ class BlockMemory:
             "left": self.ageing.left,
             "thumbnails": self.cuts.thumbnails,
             "since": self.cuts.since,
+            "before": [None if b is None else torch.from_numpy(b) for b in self.motion.before],
             "fresh": list(self.fresh),
             "accounts": [(budget.owed, budget.left) for budget in self.budgets],
             "seen": self.seen,
@@ -93,6 +98,7 @@ class BlockMemory:
         self.engine.set_state(state["engine"], copy=False)
         self.ageing.age, self.ageing.left = state["age"], state["left"]
         self.cuts.thumbnails, self.cuts.since = state["thumbnails"], state["since"]
+        self.motion.before = [None if b is None else b.numpy() for b in state["before"]]
         self.fresh = list(state["fresh"])
         for budget, account in zip(self.budgets, state["accounts"], strict=True):
             budget.owed, budget.left = account

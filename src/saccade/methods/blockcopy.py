@@ -1,5 +1,8 @@
 """BlockCopy: the blocks that matter are executed, the others keep their features.
 
+Beyond the paper, the scores of kept blocks move along with the picture, by optical flow between the frames:
+with a moving camera, most of what is wrong with a kept block is that it stayed where it was.
+
 T. Verelst, T. Tuytelaars: BlockCopy: High-Resolution Video Processing with Block-Sparse Feature Propagation
 and Online Policies, ICCV 2021.
 """
@@ -17,6 +20,7 @@ from saccade.blocks.grid import bucket
 from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
 from saccade.methods.block_memory import BlockMemory
 from saccade.methods.configs import BlockCopyConfig
+from saccade.methods.motion import Motion, moved, pixels_of_blocks
 from saccade.methods.scores import scores_of
 from saccade.policies.ageing import Ageing
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
@@ -27,12 +31,13 @@ from saccade.policies.scene_cuts import SceneCuts
 BLOCK_SIZES = (128, 64, 32)
 """Blocks to choose from, in pixels."""
 
-ENOUGH_BLOCKS = 96
-"""The largest blocks are chosen of which a frame has so many."""
+ENOUGH_BLOCKS = 40
+"""The largest blocks are chosen of which a frame has so many. Small blocks see more of their surroundings as
+they were, and take longer for the same pixels."""
 
 
 def suitable_block_size(height: int, width: int) -> int:
-    """Side of a block for frames of this size: 128 at 1024x2048, 32 at 360x480."""
+    """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480."""
     for side in BLOCK_SIZES:
         if -(-height // side) * -(-width // side) >= ENOUGH_BLOCKS:
             return side
@@ -79,11 +84,13 @@ class BlockCopy(VideoMethod):
         parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
         frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         memory = self._remembered(frames)
-        actions, view = self._decide(memory, frames)
+        kept = self._moved(memory, frames)
+        actions, view = self._decide(memory, frames, kept)
         engine = memory.engine
         logits = scores_of(engine.step(frames, actions), len(frames))
         assert engine.executed is not None
         actions = engine.executed
+        logits = self._combined(engine, actions, logits, kept)
         self._remember(memory, frames, logits, actions)
         if view is not None:
             rows = list(view.streams)
@@ -106,6 +113,7 @@ class BlockCopy(VideoMethod):
             self._memory.engine.reset(streams)
             for row in streams:
                 self._memory.fresh[row] = True
+                self._memory.motion.before[row] = None
 
     def drop(self, streams: Sequence[int]) -> None:
         """These streams have ended."""
@@ -141,6 +149,7 @@ class BlockCopy(VideoMethod):
         memory.budgets += [self._new_budget(memory.engine) for _ in range(streams - len(memory.budgets))]
         memory.ageing.resize(streams)
         memory.cuts.resize(streams)
+        memory.motion.resize(streams)
         return memory
 
     def _new_memory(self, frames: Tensor) -> BlockMemory:
@@ -149,7 +158,8 @@ class BlockCopy(VideoMethod):
         target, most = self.config.target, self.config.max_age
         if most:  # what comes due must leave room for choice
             most = max(most, round(2 / target))
-        return BlockMemory(engine, Ageing(engine.grid.shape, most, torch.device("cpu")), SceneCuts())
+        ageing = Ageing(engine.grid.shape, most, torch.device("cpu"))
+        return BlockMemory(engine, ageing, SceneCuts(), Motion())
 
     def _engine(self, frames: Tensor) -> BlockNetwork:
         """The converted network for frames of this size."""
@@ -167,7 +177,34 @@ class BlockCopy(VideoMethod):
         blocks = engine.grid.shape[0] * engine.grid.shape[1]
         return Budget(self.config.target, blocks, _without_waste, engine.tuning.dense_above)
 
-    def _decide(self, memory: BlockMemory, frames: Tensor) -> tuple[Tensor, PolicyView | None]:
+    def _moved(self, memory: BlockMemory, frames: Tensor) -> Tensor | None:
+        """The scores of the frame before, where things are now; None before the first frame.
+
+        Streams that have no frame before have zeros.
+        """
+        if not self.config.motion:
+            return memory.logits
+        flows = memory.motion.flow(frames)
+        if memory.logits is None:
+            return None
+        result = memory.logits.new_zeros(len(frames), *memory.logits.shape[1:])
+        for row, flow in enumerate(flows[: len(memory.logits)]):
+            scores = memory.logits[row : row + 1]
+            result[row] = scores[0] if flow is None or not flow.any() else moved(scores, flow)[0]
+        return result
+
+    def _combined(self, engine: BlockNetwork, actions: Tensor, logits: Tensor, kept: Tensor | None) -> Tensor:
+        """Executed blocks as the network has them, kept ones moved."""
+        if not self.config.motion or kept is None or bool((actions != KEEP).all()):
+            return logits
+        grid = engine.grid
+        size = int(logits.shape[2]), int(logits.shape[3])
+        fresh = pixels_of_blocks(actions != KEEP, grid.block, (grid.height, grid.width), size)
+        return torch.where(fresh[:, None].to(logits.device), logits, kept)
+
+    def _decide(
+        self, memory: BlockMemory, frames: Tensor, kept: Tensor | None
+    ) -> tuple[Tensor, PolicyView | None]:
         """Actions ``(N, GH, GW)`` on the CPU, and what they were decided on where there was a choice."""
         fresh = torch.tensor(memory.fresh)
         if self.config.scene_cuts:
@@ -178,7 +215,7 @@ class BlockCopy(VideoMethod):
         if not rows:
             return actions, None
         assert memory.seen is not None
-        assert memory.logits is not None
+        assert kept is not None
         assert memory.actions is not None
         due = memory.ageing.due[rows]
         budget = [max(memory.budgets[row].next(), int(d.sum())) for row, d in zip(rows, due, strict=True)]
@@ -186,7 +223,7 @@ class BlockCopy(VideoMethod):
             streams=tuple(rows),
             frames=frames[rows],
             seen=memory.seen[rows].permute(0, 3, 1, 2),
-            logits=memory.logits[rows],
+            logits=kept[rows],
             actions=memory.actions[rows],
             age=memory.ageing.age[rows],
             due=due,

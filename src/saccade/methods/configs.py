@@ -32,19 +32,40 @@ class BlockCopyConfig:
     Args:
         target: Share of the blocks that is executed, above 0, at most 1. The first frame is in full.
         block_size: Side of a block in pixels; None for one that suits the size of the frames.
-        policy: What chooses the blocks: all, none, random, change, trained (a small network that comes with
-            Saccade) or online (learns while the video runs).
+        policy: What chooses the blocks: all, none, random, change (pixels that changed, how long ago, at
+            boundaries between classes) or online (learns while the video runs).
         max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
             is as many as the target allows.
         scene_cuts: Execute a frame in full where another scene begins.
+        motion: Move the scores of kept blocks along with the picture, by optical flow. The paper does not.
+        policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
+            (7.5).
+        legacy: The online policy as in the original code: it samples each block on its own, ignores ages, and
+            meets the target only on average.
+        train_interval: The online policy learns in every n-th frame.
+        learning_rate: Of the online policy.
+        complexity_weight: Of the legacy policy, weight of the reward for meeting the target.
+        cost_momentum: Of the legacy policy, of the running mean of the executed share.
+        time_share: The online policy learns at most in this share of the time. None for no limit, so that
+            results do not depend on the speed of the machine.
+        freeze: The online policy does not learn.
         seed: Of random choices.
     """
 
     target: float = 0.5
     block_size: int | None = None
-    policy: Literal["all", "none", "random", "change", "trained", "online"] = "change"
+    policy: Literal["all", "none", "random", "change", "online"] = "change"
     max_age: int = 30
     scene_cuts: bool = True
+    motion: bool = True
+    policy_net: Literal["small", "resnet8"] = "small"
+    legacy: bool = False
+    train_interval: int = 4
+    learning_rate: float = 1e-4
+    complexity_weight: float = 5.0
+    cost_momentum: float = 0.9
+    time_share: float | None = None
+    freeze: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

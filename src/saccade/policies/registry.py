@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from saccade.errors import ConfigError
 from saccade.policies.base import Policy
 from saccade.policies.change import ChangePolicy
+from saccade.policies.online import OnlinePolicy, OnlineSettings
 from saccade.policies.simple import AllBlocks, NoBlocks, RandomBlocks
 
-MAKERS: dict[str, Callable[[Any], Policy]] = {
-    "all": lambda config: AllBlocks(),
-    "none": lambda config: NoBlocks(),
-    "random": lambda config: RandomBlocks(config.seed),
-    "change": lambda config: ChangePolicy(),
+POLICIES: dict[str, type[Policy]] = {
+    "all": AllBlocks,
+    "none": NoBlocks,
+    "random": RandomBlocks,
+    "change": ChangePolicy,
+    "online": OnlinePolicy,
 }
-"""Name -> the policy, from the configuration of a method that has policies."""
 
 
 def make_policy(config: Any) -> Policy:
-    """The policy that a configuration names.
+    """The policy that the configuration of a method names, with its settings.
 
     Raises:
         ConfigError: There is none of this name.
     """
-    if config.policy not in MAKERS:
-        raise ConfigError(f"there is no policy {config.policy!r}; choose one of {', '.join(MAKERS)}")
-    return MAKERS[config.policy](config)
+    if config.policy not in POLICIES:
+        raise ConfigError(f"there is no policy {config.policy!r}; choose one of {', '.join(POLICIES)}")
+    if config.policy == "random":
+        return RandomBlocks(config.seed)
+    if config.policy == "online":
+        return OnlinePolicy(online_settings(config))
+    return POLICIES[config.policy]()
+
+
+def online_settings(config: Any) -> OnlineSettings:
+    """Settings of the policy that learns, from the configuration of a method."""
+    own = {
+        "net": config.policy_net,
+        "train_interval": config.train_interval,
+        "learning_rate": config.learning_rate,
+        "cost_momentum": config.cost_momentum,
+        "time_share": config.time_share,
+        "freeze": config.freeze,
+        "seed": config.seed,
+    }
+    if config.legacy:
+        return OnlineSettings.legacy(**own, cost_weight=config.complexity_weight)
+    return OnlineSettings(**own)
+
+
+def policy_summaries() -> dict[str, str]:
+    """Name -> what it does, in a line."""
+    return {name: (policy.__doc__ or "").strip().splitlines()[0] for name, policy in POLICIES.items()}
