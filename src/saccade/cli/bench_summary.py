@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.cli.notes import say
-from saccade.cli.summary import Values, frames_text, network_text, settings_text
-from saccade.cli.summary import _number as number
-from saccade.cli.summary import _share as share
+from saccade.cli.summary import Values, frames_text, network_text, number, settings_text, share
 from saccade.cli.tables import print_facts, print_rows
 
 SPEED = ("method", "mean", "p50", "p95", "max", "dense", "speed-up", "realised")

@@ -52,9 +52,9 @@ def _print_timeline(timeline: Values) -> None:
     bars = bars_for(sys.stdout.encoding)
 
     facts: dict[str, str] = {}
-    for name, key, low, high, number, unit in (
+    for name, key, low, high, text, unit in (
         ("blocks", "executed_fraction", 0.0, 1.0, _percent, "%"),
-        ("latency", "latency_ms", 0.0, None, _number, "ms"),
+        ("latency", "latency_ms", 0.0, None, number, "ms"),
         ("equal pixels", "agreement_with_dense", None, 1.0, _percent, "%"),
     ):
         if key in known:
@@ -66,7 +66,7 @@ def _print_timeline(timeline: Values) -> None:
                 most if high is None else high,
                 bars,
             )
-            texts = dict.fromkeys((number(least), number(most)))
+            texts = dict.fromkeys((text(least), text(most)))
             facts[name] = f"{course}  {' to '.join(texts)} {unit}"
     frames = per_column * timeline["frames_per_point"]
     print_facts(
@@ -122,12 +122,12 @@ def _speed(record: Values) -> dict[str, str]:
     latency, gmacs = record["latency_ms"], record["gmacs"]
     facts: dict[str, str] = {}
     if latency["mean"] is not None:
-        facts["speed"] = f"{_number(record['fps'])} frames/s" + " per stream" * (record["streams"] > 1)
+        facts["speed"] = f"{number(record['fps'])} frames/s" + " per stream" * (record["streams"] > 1)
         if record["fps_with_io"]:
-            facts["speed"] += f"; {_number(record['fps_with_io'])} with reading, drawing and writing"
+            facts["speed"] += f"; {number(record['fps_with_io'])} with reading, drawing and writing"
         facts["latency"] = (
-            f"{_number(latency['mean'])} ms mean, {_number(latency['p50'])} median, "
-            f"{_number(latency['p95'])} at 95 %, {_number(latency['max'])} longest"
+            f"{number(latency['mean'])} ms mean, {number(latency['p50'])} median, "
+            f"{number(latency['p95'])} at 95 %, {number(latency['max'])} longest"
         )
     if record.get("loop_ms") and record["fps_with_io"]:
         whole = sum(record["loop_ms"].values())
@@ -135,28 +135,28 @@ def _speed(record: Values) -> dict[str, str]:
             f"{part} {100 * ms / whole:.0f} %" for part, ms in record["loop_ms"].items()
         )
     if gmacs["mean"] is not None:
-        facts["cost"] = f"{_number(gmacs['mean'])} GMACs per frame"
+        facts["cost"] = f"{number(gmacs['mean'])} GMACs per frame"
         later = record["gmacs_without_first"]
         if later is not None and later["mean"] != gmacs["mean"]:
-            facts["cost"] += f", {_number(later['mean'])} without first frames"
+            facts["cost"] += f", {number(later['mean'])} without first frames"
         if gmacs["policy"] or gmacs["policy_training"]:
             facts["cost"] += (
-                f"; in it {_number(gmacs['policy'])} of the policy and "
-                f"{_number(gmacs['policy_training'])} of its training"
+                f"; in it {number(gmacs['policy'])} of the policy and "
+                f"{number(gmacs['policy_training'])} of its training"
             )
         if gmacs["dense"] != gmacs["mean"]:
-            facts["cost"] += f"; {_number(gmacs['dense'])} frame by frame"
+            facts["cost"] += f"; {number(gmacs['dense'])} frame by frame"
     if record["executed_fraction"] is not None:
-        facts["blocks"] = f"{_share(record['executed_fraction'])} computed"
+        facts["blocks"] = f"{share(record['executed_fraction'])} computed"
         if record["executed_fraction_without_first"] is not None:
-            facts["blocks"] += f", {_share(record['executed_fraction_without_first'])} without first frames"
+            facts["blocks"] += f", {share(record['executed_fraction_without_first'])} without first frames"
     if record["dense_eager_ms"] is not None:
         facts["frame by frame"] = (
-            f"{_number(record['dense_eager_ms'])} ms eager, {_number(record['dense_best_ms'])} ms at best; "
+            f"{number(record['dense_eager_ms'])} ms eager, {number(record['dense_best_ms'])} ms at best; "
             f"this is {record['speedup_vs_dense_eager']:.2f} and {record['speedup_vs_dense_best']:.2f} "
             "times as fast"
         )
-        facts["equal pixels"] = _share(record["agreement_with_dense"])
+        facts["equal pixels"] = share(record["agreement_with_dense"])
     return facts
 
 
@@ -171,17 +171,17 @@ def _accuracy(record: Values) -> dict[str, str]:
         flow = {"exact": "along the exact flow", "dis": "along DIS flow"}.get(record["temporal_flow"], "")
         facts["consistency"] = (
             f"{record['temporal_consistency']:.4f} {flow}, {record['temporal_pairs']} pairs of frames; "
-            f"{_share(record['temporal_pixels'])} of the pixels keep their class"
+            f"{share(record['temporal_pixels'])} of the pixels keep their class"
         )
     return facts
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits that count, without exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
     return "-" if value is None else f"{_percent(value)} %"
 
 
