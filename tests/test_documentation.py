@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import saccade
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -18,6 +20,20 @@ def test_examples_of_the_block_engine_run(capsys: pytest.CaptureFixture[str]) ->
     names: dict[str, object] = {}
     for example in examples:  # each goes on where the one before it ended
         exec(compile(example, "engine.md", "exec"), names)
+
+
+def test_the_example_of_blockcopy_runs_on_a_video(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "blockcopy.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    video = saccade.open_video("world:3", size=(180, 240), max_frames=4)
+    monkeypatch.setattr(saccade, "open_video", {"street.mp4": video}.__getitem__)
+    exec(compile(example, "blockcopy.md", "exec"), {})
+    first, *later = capsys.readouterr().out.splitlines()
+    assert first.startswith("100% of the blocks")
+    assert len(later) == 3
+    assert all(re.match(r"2\d% of the blocks, 0.0\d GMACs", line) for line in later)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -47,3 +47,13 @@ class RandomBlocks(RankingPolicy):
         if stream not in self._generators:
             self._generators[stream] = torch.Generator().manual_seed(self.seed)
         return self._generators[stream]
+
+    def get_extra_state(self) -> dict[int, torch.Tensor]:
+        """Where the sequence of each stream is."""
+        return {stream: generator.get_state() for stream, generator in self._generators.items()}
+
+    def set_extra_state(self, state: dict[int, torch.Tensor]) -> None:
+        """Go on from there; streams that are not in it begin anew."""
+        self._generators = {}
+        for stream, position in state.items():
+            self._generator(stream).set_state(position)
