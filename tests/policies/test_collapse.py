@@ -4,10 +4,16 @@ import pytest
 import torch
 
 from saccade.policies.collapse import CollapseWatch, all_or_nothing, nothing_to_draw, separation
+from saccade.policies.sampling import Draw
 
 
 def of(*values: float) -> torch.Tensor:
-    return torch.tensor(values).view(1, 1, -1)
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, -1)
+
+
+def drawn(sampled: torch.Tensor, due: torch.Tensor | None = None) -> Draw:
+    executed = sampled if due is None else sampled | due
+    return Draw(executed, sampled, order=torch.empty(0))
 
 
 NO, YES = False, True
@@ -32,17 +38,23 @@ def test_all_or_nothing_is_all_blocks_at_one_end(probabilities: list[float], col
     ],
 )
 def test_a_draw_needs_logits_that_differ_and_leave_room_for_noise(logits: list[float], collapsed) -> None:
-    sampled, due = torch.tensor([[[YES, YES, NO, NO]]]), torch.zeros(1, 1, 4, dtype=torch.bool)
-    assert bool(nothing_to_draw(of(*logits), sampled, due)) == collapsed
+    first_two = drawn(torch.tensor([[[YES, YES, NO, NO]]]))
+    assert bool(nothing_to_draw(of(*logits), of(0, 0, 0, 0), first_two)) == collapsed
+
+
+def test_what_is_certain_before_anything_is_learned_is_no_collapse() -> None:
+    first_two = drawn(torch.tensor([[[YES, YES, NO, NO]]]))
+    assert not nothing_to_draw(of(0, 0, 0, 0), of(90, 80, 1, 0), first_two)
+    assert nothing_to_draw(of(0, 0, 0, 0), of(3, 3, 3, 3), first_two)
 
 
 def test_streams_without_a_choice_say_nothing_of_a_draw() -> None:
     logits = torch.tensor([[[90.0, 0.0, 0.0]], [[1.0, 0.0, 2.0]]])
-    due = torch.tensor([[[NO, YES, NO]], [[YES, NO, NO]]])
+    none, due = torch.zeros(2, 1, 3), torch.tensor([[[NO, YES, NO]], [[YES, NO, NO]]])
     everything = torch.tensor([[[YES, NO, YES]], [[NO, NO, NO]]])
-    assert not nothing_to_draw(logits, everything, due)  # nothing left to skip; nothing sampled
+    assert not nothing_to_draw(logits, none, drawn(everything, due))  # nothing left to skip; nothing sampled
     one = torch.tensor([[[YES, NO, NO]], [[NO, NO, NO]]])
-    assert nothing_to_draw(logits, one, due)  # in the first stream, the first block is certain
+    assert nothing_to_draw(logits, none, drawn(one, due))  # in the first stream, the first block is certain
 
 
 def test_separation_is_between_the_means_of_executed_and_skipped_blocks() -> None:

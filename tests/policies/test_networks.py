@@ -67,3 +67,13 @@ def test_weights_come_from_the_seed_and_leave_the_global_random_numbers_alone() 
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.stem.weight, again.stem.weight)
     assert not torch.equal(first.stem.weight, other.stem.weight)
+
+
+@pytest.mark.parametrize("network_type", [SmallNetwork, ResNet8])
+def test_can_start_without_a_preference_and_learn_one(network_type: type[SmallNetwork]) -> None:
+    network = network_type(3)
+    network.start_at_zero()
+    logits = network(torch.randn(1, 3, 2 * network.pixels, 3 * network.pixels))
+    assert logits.tolist() == [[[0.0] * 3] * 2]
+    logits[0, 0, 0].backward()
+    assert any((weight.grad != 0).any() for weight in network.parameters() if weight.grad is not None)

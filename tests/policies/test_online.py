@@ -8,6 +8,7 @@ import torch
 
 from saccade.errors import ConfigError, WeightsError
 from saccade.policies.base import FULL, PolicyOutcome, PolicyView
+from saccade.policies.change import ChangePolicy
 from saccade.policies.online import OnlinePolicy, OnlineSettings
 
 BLOCK = 16
@@ -100,6 +101,14 @@ def test_meets_every_budget_and_executes_what_is_due(deterministic: bool) -> Non
         assert (actions[due] == FULL).all()
 
 
+def test_starts_as_the_policy_change() -> None:
+    policy = OnlinePolicy(OnlineSettings(deterministic=True))
+    for number in range(5):
+        age = torch.randint(1, 9, (1, 2, 3), generator=torch.Generator().manual_seed(number))
+        view = random_view(number, age=age)
+        assert torch.equal(policy.decide(view), ChangePolicy().decide(view))
+
+
 def test_decisions_come_from_the_seed_and_leave_the_global_random_numbers_alone() -> None:
     before = torch.random.get_rng_state()
     first, again, other = (run(OnlinePolicy(OnlineSettings(seed=seed)), range(8)) for seed in (1, 1, 2))
@@ -113,7 +122,7 @@ def test_deterministic_decisions_depend_on_the_frame_alone() -> None:
     first = policy.decide(random_view(0))
     policy.decide(random_view(1))
     assert torch.equal(policy.decide(random_view(0)), first)
-    noisy = OnlinePolicy(OnlineSettings(freeze=True))
+    noisy = OnlinePolicy(OnlineSettings(freeze=True, prior=1.0))
     assert len({tuple(noisy.decide(random_view(0)).flatten().tolist()) for _ in range(20)}) > 1
 
 
@@ -212,7 +221,7 @@ def test_interval_of_the_original_starts_with_the_clip() -> None:
 
 
 def test_our_loss_compares_the_sampled_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = with_equal_logits(OnlinePolicy(OnlineSettings(train_interval=1)))
+    policy = with_equal_logits(OnlinePolicy(OnlineSettings(train_interval=1, prior=0.0)))
     noise = torch.tensor([[0.0, 2.0, 0.0, 3.0]])  # draws the last block, then the second
     monkeypatch.setattr("saccade.policies.online.gumbel", lambda grid, generator: noise)
     odds = [2.0, 3.0, 5.0, 9.0]  # after even odds, in blocks from left to right
@@ -229,7 +238,7 @@ def test_our_loss_compares_the_sampled_blocks(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_deterministic_decisions_are_learned_from_by_ranking() -> None:
-    policy = with_equal_logits(OnlinePolicy(OnlineSettings(deterministic=True, train_interval=1)))
+    policy = with_equal_logits(OnlinePolicy(OnlineSettings(deterministic=True, train_interval=1, prior=0.0)))
     current = torch.zeros(1, 2, 4, 16)
     current[0, 0, :, 4:8] = log(3.0)
     actions, loss = captured_loss(policy, view_of(torch.rand(1, 3, 16, 64)), current)
@@ -239,7 +248,8 @@ def test_deterministic_decisions_are_learned_from_by_ranking() -> None:
 
 @pytest.mark.parametrize("objective", ["gradient", "ranking"])
 def test_learns_where_the_gain_is(objective) -> None:
-    policy = OnlinePolicy(OnlineSettings(train_interval=1, learning_rate=1e-3, objective=objective))
+    settings = OnlineSettings(train_interval=1, learning_rate=1e-3, objective=objective, prior=0.0)
+    policy = OnlinePolicy(settings)
     generator = torch.Generator().manual_seed(0)
     hits = []
     for _ in range(120):
@@ -442,7 +452,7 @@ def test_all_or_nothing_for_too_long_is_reset(logit: float) -> None:
 
 
 def test_logits_that_are_all_the_same_for_too_long_are_reset() -> None:
-    policy = with_equal_logits(OnlinePolicy(OnlineSettings(patience=5, train_interval=1000)))
+    policy = with_equal_logits(OnlinePolicy(OnlineSettings(patience=5, train_interval=1000, prior=0.0)))
     run(policy, range(5))
     assert policy.resets == 1
     run(policy, range(5))
@@ -474,6 +484,7 @@ def test_legacy_has_the_settings_of_the_original() -> None:
     assert (paper.net, paper.quantise) == ("small", None)
     assert (published.net, published.quantise) == ("resnet8", 1 / 16)
     for legacy in (paper, published):
+        assert (legacy.prior, legacy.train_interval) == (0.0, 4)
         assert (legacy.sampling, legacy.scores, legacy.norm, legacy.age) == (
             "bernoulli",
             "logits",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from saccade.policies.sampling import Draw
+
 CERTAIN = 0.001
 """Probabilities this close to 0 or 1 leave nothing to chance."""
 EQUAL = 1e-5
@@ -20,23 +22,24 @@ def all_or_nothing(probabilities: Tensor) -> Tensor:
     return (probabilities < CERTAIN).all() | (probabilities > 1 - CERTAIN).all()
 
 
-def nothing_to_draw(logits: Tensor, sampled: Tensor, due: Tensor) -> Tensor:
+def nothing_to_draw(learned: Tensor, prior: Tensor, draw: Draw) -> Tensor:
     """Whether noise decides all of a draw of top-k, or none of it, in all streams; a bool of no dimensions.
 
-    All where all logits are equal; none where no skipped block can come before a sampled one.
-    Streams with no choice (all blocks executed, or only those that are due) are left out.
+    All where all logits are equal; none where what was learned lets no skipped block come before one that was
+    drawn. Streams with no choice (all blocks executed, or only those that are due) are left out.
 
     Args:
-        logits: ``(N, GH, GW)`` without noise.
-        sampled: ``(N, GH, GW)`` bool, blocks that were drawn.
-        due: ``(N, GH, GW)`` bool, blocks that are executed without being drawn.
+        learned: ``(N, GH, GW)``, what the network of the policy gave.
+        prior: ``(N, GH, GW)``, what was added to it.
+        draw: What was drawn by their sum, with noise.
     """
-    skipped = ~(sampled | due)
+    sampled, skipped = draw.sampled, ~draw.executed
     choice = sampled.any(2).any(1) & skipped.any(2).any(1)
-    lowest = logits.masked_fill(~sampled, torch.inf).amin((1, 2))
-    highest = logits.masked_fill(~skipped, -torch.inf).amax((1, 2))
+    lowest = learned.masked_fill(~sampled, torch.inf).amin((1, 2))
+    highest = learned.masked_fill(~skipped, -torch.inf).amax((1, 2))
     odds = (1 - CERTAIN) / CERTAIN  # each of the two lies on its side of the middle with such odds
     certain = lowest - highest > 2 * torch.log(torch.tensor(odds))
+    logits = learned + prior
     equal = logits.amax((1, 2)) - logits.amin((1, 2)) < EQUAL
     return ((certain | equal) | ~choice).all() & choice.any()
 

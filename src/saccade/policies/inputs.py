@@ -47,8 +47,7 @@ def policy_inputs(
         return F.pad(small, missing, mode="replicate") if any(missing) else small
 
     def spread(blocks: Tensor) -> Tensor:
-        blocks = blocks.to(view.frames.device)[:, None]
-        return blocks.repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
+        return blocks[:, None].repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
 
     logits = fit(view.logits).clamp(-LARGEST, LARGEST)
     parts = [

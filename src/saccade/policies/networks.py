@@ -41,6 +41,13 @@ class PolicyNetwork(nn.Module):
     pixels: int
     stem: nn.Conv2d
 
+    def start_at_zero(self) -> None:
+        """Give 0 for every block until something is learned."""
+        last = [module for module in self.modules() if isinstance(module, nn.Conv2d)][-1]
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
 
 class SmallNetwork(PolicyNetwork):
     """Six convolutions after norm and ReLU each; 0.38 GMAC for 8 x 16 blocks and 26 channels.

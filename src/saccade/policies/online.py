@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from saccade.errors import ConfigError, WeightsError
 from saccade.networks.macs import count_macs
 from saccade.policies.base import KEEP, Policy, PolicyOutcome, PolicyView
+from saccade.policies.change import ChangePolicy
 from saccade.policies.collapse import CollapseWatch, all_or_nothing, nothing_to_draw, separation
 from saccade.policies.inputs import Resize, Scores, policy_inputs
 from saccade.policies.networks import NETWORKS, NetworkName, Norm, PolicyNetwork, build_network
@@ -57,6 +58,8 @@ class OnlineSettings:
             streams influence each other's decisions.
         scores: How it sees the network's last scores: as ``probabilities``, or as raw ``logits``.
         age: Whether it sees how long ago each block was executed.
+        prior: Weight of the logarithm of what the policy ``change`` ranks blocks by. It is added to the
+            logits, so that the policy starts as that one, and learns how to be better. 0 for none.
         resize: How frames and scores get to its resolution: each pixel is the ``mean`` of a few, or the
             ``nearest``.
         sampling: ``top_k``: exactly as many blocks as the budget says, those with the highest logits after
@@ -96,6 +99,7 @@ class OnlineSettings:
     norm: Norm = "group"
     scores: Scores = "probabilities"
     age: bool = True
+    prior: float = 4.0
     resize: Resize = "mean"
     sampling: Sampling = "top_k"
     deterministic: bool = False
@@ -106,7 +110,7 @@ class OnlineSettings:
     weight_decay: float = 0.0
     momentum: float = 0.0
     max_gradient: float | None = 1.0
-    train_interval: int = 4
+    train_interval: int = 2
     baseline: bool = True
     normalise_gain: bool = True
     gain_momentum: float = 0.9
@@ -135,10 +139,12 @@ class OnlineSettings:
             "norm": "batch",
             "scores": "logits",
             "age": False,
+            "prior": 0.0,
             "resize": "nearest",
             "sampling": "bernoulli",
             "quantise": 1 / 16 if net == "resnet8" else None,
             "weight_decay": 1e-3,
+            "train_interval": 4,
             "max_gradient": None,
             "baseline": False,
             "normalise_gain": False,
@@ -178,17 +184,24 @@ class _Decision:
 
     Attributes:
         view: What it was decided on.
-        logits: ``(N, GH, GW)``, with a graph where it will be learned from.
+        learned: ``(N, GH, GW)``, what the network gave, with a graph where it will be learned from.
+        prior: ``(N, GH, GW)``, what was added to it.
         executed: ``(N, GH, GW)`` bool.
         draw: With ``top_k``, how it was drawn.
         macs: Of one pass through the network.
     """
 
     view: PolicyView
-    logits: Tensor
+    learned: Tensor
+    prior: Tensor
     executed: Tensor
     draw: Draw | None
-    macs: float = 0.0
+    macs: float
+
+    @property
+    def logits(self) -> Tensor:
+        """What was decided by."""
+        return self.learned + self.prior
 
 
 class OnlinePolicy(Policy):
@@ -217,6 +230,7 @@ class OnlinePolicy(Policy):
         self.frozen = self.settings.freeze
         self.clock: Callable[[], float] = time.perf_counter
         self.register_module("network", None)
+        self._change = ChangePolicy()
         self._watch = CollapseWatch(self.settings.patience, self.settings.separation)
         self._start_anew()
 
@@ -243,15 +257,10 @@ class OnlinePolicy(Policy):
     # Deciding
 
     def decide(self, view: PolicyView) -> Tensor:
+        given, view = view, _on_device_of_frames(view)
         with torch.inference_mode(False):
             with torch.no_grad():
-                inputs = policy_inputs(
-                    view,
-                    NETWORKS[self.settings.net].pixels,
-                    scores=self.settings.scores,
-                    resize=self.settings.resize,
-                    age=self.settings.age,
-                )
+                inputs, prior = self._see(view)
             network = self._ready(inputs)
             learning = self._is_to_learn(view)
             macs = count_macs(network, inputs.shape)
@@ -263,11 +272,26 @@ class OnlinePolicy(Policy):
                     self.macs += macs
                     logits = network(inputs)
             with torch.no_grad():
-                executed, draw = self._sample(view, logits.detach())
-                self._decision = _Decision(view, logits, executed, draw, macs)
+                executed, draw = self._sample(view, logits.detach() + prior)
+                self._decision = _Decision(given, logits, prior, executed, draw, macs)
                 if not self.frozen:
                     self._look_for_collapse(self._decision)
                 return as_actions(executed)
+
+    def _see(self, view: PolicyView) -> tuple[Tensor, Tensor]:
+        """What the network gets, and what is added to its logits ``(N, GH, GW)``."""
+        settings = self.settings
+        inputs = policy_inputs(
+            view,
+            NETWORKS[settings.net].pixels,
+            scores=settings.scores,
+            resize=settings.resize,
+            age=settings.age,
+        )
+        prior = inputs.new_zeros(len(inputs), *view.grid)
+        if settings.prior:
+            prior = settings.prior * torch.nan_to_num(self._change.rank(view).to(prior)).log()
+        return inputs, prior
 
     def _sample(self, view: PolicyView, logits: Tensor) -> tuple[Tensor, Draw | None]:
         settings, generator = self.settings, self._generator
@@ -275,7 +299,7 @@ class OnlinePolicy(Policy):
         if settings.sampling == "top_k":
             if not settings.deterministic:
                 logits = logits + gumbel(view.grid, generator)  # one noise for all streams
-            draw = draw_top_k(logits, view.due.to(logits.device), view.budget.to(logits.device))
+            draw = draw_top_k(logits, view.due, view.budget)
             return draw.executed, draw
         ranks = probabilities = logits.sigmoid()
         executed = probabilities > 0.5 if settings.deterministic else draw_bernoulli(probabilities, generator)
@@ -291,7 +315,7 @@ class OnlinePolicy(Policy):
         """The network, made where there is none yet; it and the random numbers where the frames are."""
         channels, device = inputs.shape[1], inputs.device
         if self.network is None:
-            self.network = build_network(self.settings.net, channels, self.settings.norm, self.settings.seed)
+            self.network = self._new_network(channels, self.settings.seed)
         stem = self.network.stem
         if stem.in_channels != channels:
             raise WeightsError(
@@ -308,6 +332,12 @@ class OnlinePolicy(Policy):
         if self._good is None:
             self._keep_as_good()
         return self.network
+
+    def _new_network(self, channels: int, seed: int) -> PolicyNetwork:
+        network = build_network(self.settings.net, channels, self.settings.norm, seed)
+        if self.settings.prior:
+            network.start_at_zero()
+        return network
 
     # Learning
 
@@ -339,7 +369,7 @@ class OnlinePolicy(Policy):
         with torch.inference_mode(False):
             if self.settings.first_frames or self.settings.cost_weight:
                 self._account(outcome)
-            if decision is None or decision.view is not outcome.view or not decision.logits.requires_grad:
+            if decision is None or decision.view is not outcome.view or not decision.learned.requires_grad:
                 return
             started = self._now()
             with torch.enable_grad():
@@ -384,7 +414,7 @@ class OnlinePolicy(Policy):
         else:
             rewards = advantages(gains, draw.sampled, usual) if settings.baseline else gains
             loss = policy_gradient_loss(top_k_log_prob(logits, draw), rewards, draw.sampled)
-        return loss + settings.logit_decay * logits.flatten(1).var(1, correction=0).mean()
+        return loss + settings.logit_decay * decision.learned.flatten(1).var(1, correction=0).mean()
 
     def _usual_gain(self, gains: Tensor, executed: Tensor) -> float:
         """The running mean of the gain of executed blocks, with those of this frame."""
@@ -422,12 +452,11 @@ class OnlinePolicy(Policy):
     # Safety
 
     def _look_for_collapse(self, decision: _Decision) -> None:
-        logits, draw = decision.logits.detach(), decision.draw
+        draw = decision.draw
         if draw is not None:
-            due = draw.executed & ~draw.sampled
-            self._watch.look(bool(nothing_to_draw(logits, draw.sampled, due)))
+            self._watch.look(bool(nothing_to_draw(decision.learned.detach(), decision.prior, draw)))
         else:
-            probabilities = logits.sigmoid()
+            probabilities = decision.logits.detach().sigmoid()
             apart = separation(probabilities, decision.executed).item()
             self._watch.look(bool(all_or_nothing(probabilities)), apart)
         if self._watch.undecided:
@@ -448,9 +477,7 @@ class OnlinePolicy(Policy):
             assert self._good is not None
             self.network.load_state_dict(self._good)
         else:
-            stem = self.network.stem
-            seed = self.settings.seed + self.resets
-            fresh = build_network(self.settings.net, stem.in_channels, self.settings.norm, seed)
+            fresh = self._new_network(self.network.stem.in_channels, self.settings.seed + self.resets)
             self.network.load_state_dict(fresh.state_dict())
         self._went_back = True
         self._optimizer = self._optimizer_state = None
@@ -522,8 +549,7 @@ class OnlinePolicy(Policy):
         if stem in state_dict or extra in state_dict:
             self._start_anew()
         if stem in state_dict:
-            settings, channels = self.settings, int(state_dict[stem].shape[1])
-            self.network = build_network(settings.net, channels, settings.norm, settings.seed).to(device)
+            self.network = self._new_network(int(state_dict[stem].shape[1]), self.settings.seed).to(device)
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -532,3 +558,9 @@ class OnlinePolicy(Policy):
 
     def _state_of_optimizer(self) -> dict[str, Any] | None:
         return self._optimizer_state if self._optimizer is None else self._optimizer.state_dict()
+
+
+def _on_device_of_frames(view: PolicyView) -> PolicyView:
+    """The same view; what is known of blocks may lie elsewhere."""
+    names = ("actions", "age", "due", "budget")
+    return replace(view, **{name: getattr(view, name).to(view.frames.device) for name in names})
