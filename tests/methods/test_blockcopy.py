@@ -77,6 +77,30 @@ def test_the_target_is_met(network, policy, target):
     assert sum(shares[1:]) / len(shares[1:]) == pytest.approx(target, abs=0.01)
 
 
+@pytest.mark.parametrize("net", ["small", "resnet8"])
+def test_the_online_policy_meets_the_target_and_learns(network, net):
+    method = wrapped(network, target=0.25, policy="online", policy_net=net)
+    results = [method.step(frame) for frame in video(8)]
+    assert [float(executed(result)) for result in results[1:]] == [0.25] * 7
+    assert all(result.cost.policy > 0 for result in results[1:])
+    assert sum(result.cost.policy_training > 0 for result in results) >= 3
+    weights = {name: value.clone() for name, value in method.policy.state_dict().items() if "weight" in name}
+    method.reset()
+    after = {name: value for name, value in method.policy.state_dict().items() if name in weights}
+    assert all(torch.equal(weights[name], after[name]) for name in weights)  # what was learned stays
+
+
+def test_a_frozen_online_policy_does_not_learn(network):
+    method = wrapped(network, target=0.25, policy="online", freeze=True)
+    assert all(method.step(frame).cost.policy_training == 0 for frame in video(6))
+
+
+def test_the_legacy_policy_runs(network):
+    method = wrapped(network, target=0.5, policy="online", legacy=True)
+    results = [method.step(frame) for frame in video(10)]
+    assert len({int((result.actions != 0).sum()) for result in results[1:]}) > 1  # sampled, not exact
+
+
 def test_costs_follow_the_executed_blocks(network):
     method = wrapped(network, target=0.25)
     for frame in video(5):

@@ -50,6 +50,10 @@ def interpolation_taps(
         scale: The factor, where the caller gave one instead of a size.
         precision: Type of positions and weights: double for maps of doubles, single for all others.
     """
+    if target == source and mode in ("nearest", "bilinear"):
+        scale = None  # whatever the factor, PyTorch copies
+    if target == 2 * source and mode == "nearest":
+        scale = None
     step = precision(1.0 / scale) if scale else precision(source) / precision(target)
     position = np.arange(target, dtype=precision)
     if mode == "nearest":

@@ -42,7 +42,8 @@ class BlockCopyConfig:
             (7.5).
         legacy: The online policy as in the original code: it samples each block on its own, ignores ages, and
             meets the target only on average.
-        train_interval: The online policy learns in every n-th frame.
+        train_interval: The online policy learns in every n-th frame; None for every second, or every fourth
+            with legacy.
         learning_rate: Of the online policy.
         complexity_weight: Of the legacy policy, weight of the reward for meeting the target.
         cost_momentum: Of the legacy policy, of the running mean of the executed share.
@@ -60,7 +61,7 @@ class BlockCopyConfig:
     motion: bool = True
     policy_net: Literal["small", "resnet8"] = "small"
     legacy: bool = False
-    train_interval: int = 4
+    train_interval: int | None = None
     learning_rate: float = 1e-4
     complexity_weight: float = 5.0
     cost_momentum: float = 0.9

@@ -26,6 +26,7 @@ class PolicyView:
         logits: ``(N, K, h, w)`` scores that the network gave for the frame before.
         actions: ``(N, GH, GW)`` int8, what was executed in the frame before.
         age: ``(N, GH, GW)`` int64, frames since a block was last executed: 1 where that was the one before.
+            Like all that has an entry per block, on the CPU, wherever the frames are.
         due: ``(N, GH, GW)`` bool, blocks that must be executed now. Never more than the budget.
         budget: ``(N,)`` int64, how many blocks to execute.
         block_size: Side of a block in pixels; those at the right and bottom may be cut off.
@@ -107,7 +108,7 @@ class RankingPolicy(Policy):
 
     def decide(self, view: PolicyView) -> Tensor:
         """The blocks that are due, then those with the highest ranks."""
-        return highest(self.rank(view), view.due, view.budget)
+        return highest(self.rank(view).to(view.due.device), view.due, view.budget)
 
 
 def highest(ranks: Tensor, due: Tensor, budget: Tensor) -> Tensor:

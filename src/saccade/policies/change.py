@@ -29,7 +29,8 @@ class ChangePolicy(RankingPolicy):
 
     def rank(self, view: PolicyView) -> Tensor:
         """The product of the three."""
-        return pixel_change(view) * view.age.float() * boundary_weight(view)
+        change = pixel_change(view)
+        return change * view.age.to(change) * boundary_weight(view)
 
 
 def pixel_change(view: PolicyView) -> Tensor:

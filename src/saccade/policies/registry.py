@@ -38,13 +38,14 @@ def online_settings(config: Any) -> OnlineSettings:
     """Settings of the policy that learns, from the configuration of a method."""
     own = {
         "net": config.policy_net,
-        "train_interval": config.train_interval,
         "learning_rate": config.learning_rate,
         "cost_momentum": config.cost_momentum,
         "time_share": config.time_share,
         "freeze": config.freeze,
         "seed": config.seed,
     }
+    if config.train_interval is not None:
+        own["train_interval"] = config.train_interval
     if config.legacy:
         return OnlineSettings.legacy(**own, cost_weight=config.complexity_weight)
     return OnlineSettings(**own)
