@@ -44,7 +44,7 @@ def test_interpolation_to_a_size(source, target, mode, corners):
     torch.testing.assert_close(matrix(taps, source), expected, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("factor", [0.3, 0.5, 1.3, 1.7, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize("factor", [0.3, 0.5, 1.05, 1.3, 1.7, 2.0, 2.05, 2.5, 3.0])
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
 def test_interpolation_by_a_factor(factor, mode):
     expected = responses(13, lambda x: F.interpolate(x, scale_factor=(factor, 1.0), mode=mode))

@@ -642,7 +642,8 @@ def transposed_convolution(builder: Builder, operation: Operation) -> Step | Non
         if axis.cell % s:
             return None
         reach = (k - 1) * d
-        first = math.ceil((p - reach) / s)  # first input pixel that output pixel 0 sees
+        # The first input pixel that output pixel 0 sees; where it sees none, the last one before it.
+        first = min(math.ceil((p - reach) / s), p // s)
         last = (axis.cell - 1 + p) // s
         starts.append(Starts.of([i * axis.cell // s + first for i in range(axis.count)]))
         size.append(last - first + 1)
@@ -737,7 +738,9 @@ def interpolate(builder: Builder, operation: Operation) -> Step | None:
             Starts.of([i * axis.cell - halo for i in range(axis.count)])
             for axis in (source.rows, source.columns)
         ]
-        inside = alone and builder.spatial[x.name] is not None
+        # The edge of a block that the frame cuts off is the map's, which only the canvas knows.
+        complete = source.regular or mode.startswith("nearest")
+        inside = alone and complete and builder.spatial[x.name] is not None
         window = Window(starts[0], starts[1], size, Border.REPLICATE, inside=inside)
         return EnlargeStep(operation, spatial, x.name, window, mode, (int(factors[0]), int(factors[1])), halo)
     rows, columns = (
@@ -802,6 +805,8 @@ def padding_step(builder: Builder, operation: Operation) -> Step | None:
         return PixelStep(operation, spatial, operation.args)
     if not builder.image(x, operation) or len(amounts) > 4:
         return None
+    if border is Border.CIRCULAR and min(amounts) < 0:
+        return None  # what is cut off does not come back at the other end
     left, right, top, bottom = (*amounts, 0, 0)[:4]
     level = builder.level(*operation.shape[2:])
     window = window_of(builder, x.name, level, (1, 1), (1, 1), (top, left), border, fill)
