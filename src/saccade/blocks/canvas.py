@@ -101,7 +101,11 @@ class Canvas:
 
     def detach(self) -> None:
         """Let go of how the content was computed; what gradients may need of it is not overwritten."""
-        if self.pixels is not None and self.pixels.requires_grad:
+        if self.pixels is None:
+            return
+        if self.pixels.is_inference() and not torch.is_inference_mode_enabled():
+            self.pixels, self._owned = self.pixels.clone(), True  # memory that may be written from now on
+        elif self.pixels.requires_grad:
             self.pixels, self._owned = self.pixels.detach(), False
 
 
