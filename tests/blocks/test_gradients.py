@@ -83,7 +83,18 @@ class Neighbours(nn.Module):
         return F.pad(x, (-1, 0, 0, 0), mode="replicate")[:, :, :, :-1] + x[:, :, :, 2:]
 
 
-MODULES = (Residual, Scales, Statistics, Neighbours)
+class Mask(nn.Module):
+    """What follows a threshold, where gradients end, added to what has gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.near, self.mask = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 3, padding=1)
+
+    def forward(self, x):
+        return torch.relu(self.mask((x > 0).to(x)) + self.near(x).tanh())
+
+
+MODULES = (Residual, Scales, Statistics, Neighbours, Mask)
 
 
 @functools.cache

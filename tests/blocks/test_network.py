@@ -375,13 +375,19 @@ def test_the_state_before_the_first_frame(video):
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("make", "size"),
-    [(Small, (40, 64)), (Local, SIZE), (Pair, SIZE)],
-    ids=["of another size", "of another network", "with more in it"],
+    ("make", "size", "dtype", "block"),
+    [
+        (Small, (40, 64), torch.float32, BLOCK),
+        (Local, SIZE, torch.float32, BLOCK),
+        (Pair, SIZE, torch.float32, BLOCK),
+        (Small, SIZE, torch.bfloat16, BLOCK),
+        (Small, SIZE, torch.float32, 24),
+    ],
+    ids=["size", "network", "more in it", "type", "blocks"],
 )
-def test_the_state_of_something_else_is_refused(video, make, size):
-    frames = torch.zeros(1, 3, *size)
-    other = convert(made(make), frames, BLOCK)
+def test_the_state_of_something_else_is_refused(video, make, size, dtype, block):
+    frames = torch.zeros(1, 3, *size, dtype=dtype)
+    other = convert(made(make).to(dtype), frames, block)
     other.dense(frames)
     _, network, _ = start(Small)
     output = network.step(video[0, :1], nothing())
@@ -394,7 +400,7 @@ def test_the_state_of_something_else_is_refused(video, make, size):
 def test_a_state_with_something_missing_is_refused(video):
     _, network, _ = start(Pair)
     network.step(video[0], nothing(3))
-    for key in set(network.get_state()) - {"fresh"}:
+    for key in network.get_state():
         state = network.get_state()
         del state[key]
         with pytest.raises(NetworkError, match="state is of another network"):

@@ -120,7 +120,7 @@ class Convolution:
             room: Memory for the result that is at hand. Fresh memory for a large map costs more than
                 clearing old memory, because the system clears it too, page by page.
         """
-        if self._packs(x):
+        if self._packs(x, other):
             if room is not None and not overwrite and self._ends_simply():
                 other, overwrite = room.zero_() if other is None else room.copy_(other), True
             return self._onednn(x, padding, other, overwrite)
@@ -168,12 +168,13 @@ class Convolution:
         """Can oneDNN add to the result and then activate it?"""
         return self.activation is None or self.activation.name == "relu"
 
-    def _packs(self, x: Tensor) -> bool:
+    def _packs(self, x: Tensor, other: Tensor | None) -> bool:
+        recorded = any(v is not None and v.requires_grad for v in (x, other, self.weight))
         return (
             x.device.type == "cpu"
             and x.numel() > 0
             and x.dtype in packable_types()
-            and not (torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad))
+            and not (torch.is_grad_enabled() and recorded)
         )
 
     def _onednn(self, x: Tensor, padding: tuple[int, int], other: Tensor | None, overwrite: bool) -> Tensor:

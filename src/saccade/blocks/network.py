@@ -224,24 +224,25 @@ class BlockNetwork:
         Raises:
             NetworkError: The state is another network's.
         """
-        streams, running = len(state["fresh"]), "executed" in state
-        shapes = {
-            f"canvas.{name}": (streams, *canvas.level.size, canvas.payload)
-            for name, canvas in self._canvases.items()
-        }
+        streams, running = len(state.get("fresh", ())), "executed" in state
+        wanted: dict[str, tuple[tuple[int, ...], torch.dtype]] = {"fresh": ((streams,), torch.bool)}
         outputs = [name for name in self._outputs if name not in self._canvases]
-        wanted = {"fresh"}
         if running:
-            wanted |= {"executed", *shapes} | {
-                f"output.{name}.{n}" for name in outputs for n in range(streams)
-            }
-        wrong = sorted(wanted ^ set(state)) or [
-            key for key, shape in shapes.items() if running and tuple(state[key].shape) != shape
-        ]
+            values = {step.name: step.operations[-1].value for step in self.steps}
+            wanted["executed"] = (streams, *self.grid.shape), torch.int8
+            for name, canvas in self._canvases.items():
+                shape = (streams, *canvas.level.size, canvas.payload)
+                wanted[f"canvas.{name}"] = shape, values[name].dtype
+            for name in outputs:
+                like = tuple(values[name].shape), values[name].dtype
+                wanted.update({f"output.{name}.{n}": like for n in range(streams)})
+        found = {key: (tuple(value.shape), value.dtype) for key, value in state.items()}
+        wrong = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
         if wrong:
             raise NetworkError(
-                f"this state is of another network, or of frames of another size: {wrong[0]} does not fit; "
-                "convert the module that it was saved from, with an example of the same size"
+                "this state is of another network, or of frames or blocks of another size or type: "
+                f"{wrong[0]} does not fit; convert the module that it was saved from, with an example of the "
+                "same size and type"
             )
         device = self.captured.device
         self._streams = streams

@@ -514,10 +514,8 @@ class ConvolutionStep(WindowStep):
     def on_blocks(self, run: Run) -> Any:
         if self.map_from is not None and run.count(self.spatial) >= self.map_from:
             return self._from_map(run)
-        if self.winograd:
-            pixels = run.pixels(self.source, IMAGE)
-            if not (torch.is_grad_enabled() and pixels.requires_grad):
-                return self._by_winograd(run, pixels)
+        if self.winograd and not run.recording:
+            return self._by_winograd(run, run.pixels(self.source, IMAGE))
         if self.matrix:
             return self._by_matrix(run)
         return self._by_taps(run) if self.by_taps else super().on_blocks(run)
@@ -640,7 +638,7 @@ class ConvolutionStep(WindowStep):
     def on_maps(self, run: Run) -> Any:
         x = self.map_of(run)
         other = run.values[self.other] if self.other else None
-        if self.winograd and not (torch.is_grad_enabled() and x.requires_grad):
+        if self.winograd and not run.recording:
             return self._map_by_winograd(x, other, run)
         top, bottom, left, right = self.padding
         zeros = self.window.border is Border.CONSTANT and not self.window.fill
