@@ -1,0 +1,87 @@
+"""What the rules know of a network: where values have their rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from saccade.blocks.capture import Captured, Operation, Ref
+from saccade.blocks.grid import Grid, Level
+from saccade.blocks.options import EngineOptions
+from saccade.blocks.steps import IMAGE, PadStep, Spatial
+
+LEAST_CELL = 1.5
+"""Whole values go back to blocks from maps whose cells have at least this many pixels per side."""
+
+
+FARTHEST_ASPECT = 1.3
+"""A map whose aspect differs from the frame's by more than this factor is not a picture of the frame."""
+
+
+class Builder:
+    """What the rules know of a network, and of the steps that its operations before this one became.
+
+    Args:
+        captured: The network.
+        grid: The blocks of its input.
+        options: Behaviour that differs from exactness on purpose.
+
+    Attributes:
+        spatial: Where each value's rows and columns are, so far; None for whole values.
+        paddings: Paddings by name, for the convolutions that take them over.
+    """
+
+    def __init__(self, captured: Captured, grid: Grid, options: EngineOptions) -> None:
+        self.captured = captured
+        self.grid = grid
+        self.options = options
+        self.spatial: dict[str, Spatial | None] = {}
+        self.paddings: dict[str, PadStep] = {}
+        self._levels: dict[tuple[int, int], Level] = {}
+
+    def level(self, height: int, width: int) -> Level:
+        """The level of a map; the same object for the same size."""
+        if (height, width) not in self._levels:
+            self._levels[height, width] = self.grid.level(height, width)
+        return self._levels[height, width]
+
+    def pictures(self, size: Sequence[int], least: float = 0.75) -> bool:
+        """Can a map of this size be cut into the grid's cells?"""
+        height, width = size
+        down, across = self.grid.height / height, self.grid.width / width
+        alike = max(down, across) <= FARTHEST_ASPECT * min(down, across)
+        return alike and self.grid.block / max(down, across) >= least
+
+    def image(self, name: Any, operation: Operation) -> bool:
+        """May ``name`` be read in windows, to give ``operation``'s result as a map of blocks?"""
+        shape = operation.shape
+        if not isinstance(name, Ref) or len(shape) != 4:
+            return False
+        spatial = self.spatial[name.name]
+        if spatial is None:
+            source = self.captured.operations[name.name].shape
+            return len(source) == 4 and source[0] == 1 and self.pictures(shape[2:], LEAST_CELL)
+        return spatial.dims == IMAGE and self.pictures(shape[2:])
+
+    def shows_all(self, before: Sequence[int], after: Sequence[int], axis: int, step: int) -> bool:
+        """Does every ``step``-th row (or column) of a map, but for some at the border, show the whole map?"""
+        image = (self.grid.height, self.grid.width)[axis]
+        kept = after[axis] * step / before[axis]
+        cell = self.grid.block * after[axis] / image
+        return 1 / FARTHEST_ASPECT <= kept <= FARTHEST_ASPECT and cell >= 0.75
+
+    def source_level(self, name: str) -> Level:
+        """The level of a value that is read in windows."""
+        spatial = self.spatial[name]
+        return spatial.level if spatial else self.level(*self.captured.operations[name].shape[2:])
+
+
+def own_space(builder: Builder, operation: Operation) -> Spatial | None:
+    """Where the first argument's rows and columns are, or None where it has none."""
+    x = operation.args[0]
+    return builder.spatial[x.name] if isinstance(x, Ref) else None
+
+
+def rank_of(builder: Builder, operation: Operation) -> int:
+    """Dimensions of the first argument."""
+    return len(builder.captured.operations[operation.args[0].name].shape)
