@@ -64,7 +64,10 @@ CAMVID = ClassSet(
 )  # fmt: skip
 """The 11 CamVid classes in the order of SegNet."""
 
-CLASS_SETS = {s.name: s for s in (CITYSCAPES, CAMVID)}
+PEDESTRIANS = ClassSet("pedestrians", ("person",), ((255, 77, 109),))
+"""The one class of pedestrian detectors."""
+
+CLASS_SETS = {s.name: s for s in (CITYSCAPES, CAMVID, PEDESTRIANS)}
 
 CITYSCAPES_TO_CAMVID = tuple(
     CAMVID.names.index(n)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Box:
         label: Class name, for example ``"person"``.
         identity: The same number for the same object in all frames of a clip.
         visible: Share of the object's pixels that is not hidden or outside the image, 0..1.
+        ignore: What is found here is neither right nor wrong: a region of many, a poster, a doubtful case.
     """
 
     x1: float
@@ -30,6 +31,7 @@ class Box:
     label: str
     identity: int
     visible: float
+    ignore: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +45,14 @@ class Sample:
             ``(x, y)`` now was at ``(x + dx, y + dy)`` in the previous frame. None where unknown
             and on the first frame of a clip.
         occluded: ``(H, W)`` bool, True where the point was not visible in the previous frame.
-        boxes: Objects of the frame; empty where the data set has none.
+        boxes: Objects of the frame; None where nobody marked them.
     """
 
     frame: Frame
     label: np.ndarray | None = None
     flow: np.ndarray | None = None
     occluded: np.ndarray | None = None
-    boxes: tuple[Box, ...] = field(default=())
+    boxes: tuple[Box, ...] | None = None
 
 
 class Clip(Protocol):
@@ -83,3 +85,25 @@ class Dataset(Protocol):
 
     def clips(self) -> Sequence[Clip]: ...
     def labelled(self) -> Sequence[LabelledImage]: ...
+
+
+class BoxedImage(Protocol):
+    """One frame with its objects, for training: nothing is read before ``load``."""
+
+    @property
+    def name(self) -> str: ...
+    def load(self) -> tuple[np.ndarray, tuple[Box, ...]]:
+        """``(H, W, 3)`` uint8 RGB image and its objects."""
+        ...
+
+
+@runtime_checkable
+class BoxDataset(Protocol):
+    """A split of a data set whose frames have boxes: ``boxed`` serves the training of detectors."""
+
+    name: str
+    split: str
+    classes: ClassSet
+
+    def clips(self) -> Sequence[Clip]: ...
+    def boxed(self) -> Sequence[BoxedImage]: ...

@@ -13,6 +13,9 @@ from saccade.networks.fitting import fill
 IMAGENET = ("imagenet", "imagenet-torchvision")
 """Names of weights that are fetched: timm's default for the backbone, and torchvision's."""
 
+BACKBONE_OF = "backbone:"
+"""Before the name of weights of which only the backbone is wanted."""
+
 CLASSIFIER = ("fc.", "head.", "classifier.")
 """Layers of an ImageNet classifier behind its features."""
 
@@ -20,6 +23,12 @@ CLASSIFIER = ("fc.", "head.", "classifier.")
 def is_backbone(tensors: Mapping[str, Tensor]) -> bool:
     """Whether this is the state dict of a bare ResNet classifier (torchvision's and timm's names)."""
     return "conv1.weight" in tensors and "layer1.0.conv1.weight" in tensors
+
+
+def backbone_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone of one of our networks, under the names of a bare one; empty where there is none."""
+    prefix = "backbone."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def fill_backbone(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, target: str) -> None:

@@ -8,9 +8,16 @@ from typing import Any
 
 from torch import nn
 
-from saccade.classes import CITYSCAPES, ClassSet
+from saccade.classes import ClassSet
 from saccade.errors import ConfigError, NetworkError, WeightsError
-from saccade.networks.backbone import IMAGENET, fetch_backbone, fill_backbone, is_backbone
+from saccade.networks.backbone import (
+    BACKBONE_OF,
+    IMAGENET,
+    backbone_of,
+    fetch_backbone,
+    fill_backbone,
+    is_backbone,
+)
 from saccade.networks.checkpoint import read_checkpoint
 from saccade.networks.fitting import fill
 from saccade.networks.registry import (
@@ -40,7 +47,7 @@ def load_network(
     new_head: bool = False,
     **options: Any,
 ) -> nn.Module:
-    """A segmentation network in evaluation mode, ready for ``saccade.wrap`` or for training.
+    """A network in evaluation mode, ready for ``saccade.wrap`` or for training.
 
     Args:
         name_or_path: One of four things:
@@ -58,8 +65,9 @@ def load_network(
             - name of shipped weights, or a file: ours, a published SwiftNet checkpoint, or a bare
               ImageNet ResNet for the backbone;
             - ``"imagenet"`` or ``"imagenet-torchvision"``: fetched for the backbone, the rest random;
+            - ``"backbone:NAME"``: the backbone of other weights of ours, the rest random;
             - None or ``"random"``: initial values from torch's global generator (seed it yourself).
-        classes: Number of classes or their class set; by default that of the weights, else Cityscapes.
+        classes: Number of classes or their class set; by default that of the weights, else of the network.
         network: Registered name, for a weights file that does not tell.
         new_head: Where the weights have another number of classes, load all but the last layer.
         options: Keyword arguments of the network's constructor or of your callable.
@@ -119,14 +127,19 @@ def _load_named(
     if weights == "default":
         weights = _default_weights(name, classes)
     if weights is None or weights == "random":
-        return build_network(name, CITYSCAPES if classes is None else classes, **options)
+        return build_network(name, classes, **options)
     if weights in IMAGENET:
-        network = build_network(name, CITYSCAPES if classes is None else classes, **options)
+        network = build_network(name, classes, **options)
         fetch_backbone(network, str(weights), target=name)
         return _labelled(network, str(weights))
+    if isinstance(weights, str) and weights.startswith(BACKBONE_OF):
+        network = build_network(name, classes, **options)
+        given = read_weights(weights.removeprefix(BACKBONE_OF))
+        fill_backbone(network, backbone_of(given.tensors), source=weights, target=name)
+        return _labelled(network, weights)
     given = read_weights(weights)
     if is_backbone(given.tensors):
-        network = build_network(name, CITYSCAPES if classes is None else classes, **options)
+        network = build_network(name, classes, **options)
         fill_backbone(network, given.tensors, source=given.name, target=name)
         return _labelled(network, given.name)
     if given.network not in (None, name):
@@ -168,7 +181,7 @@ def _load_weights(
         _check_same_classes(given, classes)
     wanted = {k: v for k, v in given.options.items() if k != "classes"} | options
     if classes is None:
-        classes = given.class_set or given.options.get("classes", CITYSCAPES)
+        classes = given.class_set or given.options.get("classes")
     elif given.class_set is not None and classes == len(given.class_set):
         classes = given.class_set
     network = build_network(name, classes, **wanted)

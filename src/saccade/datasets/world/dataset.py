@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.classes import CITYSCAPES_TO_CAMVID, CLASS_SETS, ClassSet
-from saccade.datasets.clip import Sample
+from saccade.classes import CAMVID, CITYSCAPES, CITYSCAPES_TO_CAMVID, ClassSet
+from saccade.datasets.clip import Box, Sample
 from saccade.datasets.world.film import Film
 from saccade.datasets.world.view import View
 from saccade.errors import ConfigError
@@ -16,6 +16,7 @@ from saccade.video.frame import Frame
 
 SPLITS = ("train", "val")
 MODES = ("driving", "static", "panning")
+_CLASS_SETS = {each.name: each for each in (CITYSCAPES, CAMVID)}
 _MIX = ("driving", "driving", "driving", "static", "panning")
 _TO_CAMVID = np.array(CITYSCAPES_TO_CAMVID, np.uint8)
 _CLIPS, _IMAGES = 0, 1
@@ -53,6 +54,23 @@ class WorldImage:
         film = Film(self.seed, 1, 1.0, self.size, self.mode)
         view = film.view(0)
         return film.develop(view, 0), _labels(view, self.classes)
+
+
+@dataclass(frozen=True)
+class WorldBoxes:
+    """The same frame with its people in place of its label."""
+
+    image: WorldImage
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    def load(self) -> tuple[np.ndarray, tuple[Box, ...]]:
+        """``(H, W, 3)`` uint8 RGB image and boxes of people and riders."""
+        film = Film(self.image.seed, 1, 1.0, self.image.size, self.image.mode)
+        view = film.view(0)
+        return film.develop(view, 0), view.boxes
 
 
 @dataclass(frozen=True)
@@ -127,9 +145,9 @@ class WorldDataset:
         mode: str | None = None,
         flow: bool = True,
     ) -> None:
-        if classes not in CLASS_SETS:
+        if classes not in _CLASS_SETS:
             raise ConfigError(
-                f"the world has no class set {classes!r}; choose one of {', '.join(CLASS_SETS)}"
+                f"the world has no class set {classes!r}; choose one of {', '.join(_CLASS_SETS)}"
             )
         if split not in SPLITS:
             raise ConfigError(f"the world has no split {split!r}; choose one of {', '.join(SPLITS)}")
@@ -144,7 +162,7 @@ class WorldDataset:
             )
         self.seed, self.split, self.fps, self.mode, self.flow = seed, split, fps, mode, flow
         self.size = (int(size[0]), int(size[1]))
-        self.classes = CLASS_SETS[classes]
+        self.classes = _CLASS_SETS[classes]
         self._clips, self._frames = clips, frames
 
     def clips(self) -> Sequence[WorldClip]:
@@ -166,3 +184,7 @@ class WorldDataset:
             )
             for i in range(self._clips * self._frames)
         ]  # fmt: skip
+
+    def boxed(self) -> Sequence[WorldBoxes]:
+        """The frames of ``labelled`` with boxes of people."""
+        return [WorldBoxes(image) for image in self.labelled()]
