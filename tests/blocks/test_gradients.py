@@ -115,11 +115,6 @@ def start(make, dense_above=2.0):
 
 
 @pytest.fixture
-def random():
-    return torch.Generator().manual_seed(1)
-
-
-@pytest.fixture
 def video(random):
     """Frames of two streams ``(5, 2, 2, H, W)``."""
     return torch.randn(5, 2, 2, *SIZE, generator=random, dtype=torch.float64)
