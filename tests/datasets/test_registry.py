@@ -54,10 +54,11 @@ def test_the_world_needs_no_root_and_takes_its_options() -> None:
 
 def test_an_unknown_name_lists_what_exists() -> None:
     with pytest.raises(
-        DatasetError, match="no data set 'kitti'; there are camvid, cityscapes, folder, world"
+        DatasetError,
+        match="no data set 'kitti'; there are camvid, citypersons, cityscapes, folder, mot, pennf",
     ):
         open_dataset("kitti", "/")
-    assert list(DATASETS) == ["camvid", "cityscapes", "folder", "world"]
+    assert list(DATASETS) == ["camvid", "citypersons", "cityscapes", "folder", "mot", "pennfudan", "world"]
 
 
 @pytest.mark.parametrize("name", ["camvid", "cityscapes", "folder"])

@@ -112,3 +112,15 @@ def test_any_size_in_any_mode(mode: str, size: tuple[int, int]) -> None:
 def test_values_that_cannot_work_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         WorldDataset(**options)  # type: ignore[arg-type]
+
+
+def test_frames_for_detectors_are_those_with_labels_and_have_the_people_of_the_picture():
+    world = WorldDataset(clips=1, frames=8, size=(96, 128), classes="cityscapes", split="val")
+    people = 0
+    for boxed, labelled in zip(world.boxed(), world.labelled(), strict=True):
+        image, boxes = boxed.load()
+        picture, label = labelled.load()
+        assert (image == picture).all()
+        assert {box.label for box in boxes} == {CITYSCAPES.names[i] for i in (11, 12) if (label == i).any()}
+        people += len(boxes)
+    assert people
