@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
+    from saccade.methods.base import Cost, Detections, Segmentation, StepResult, VideoMethod
     from saccade.methods.configs import FrameConfig
     from saccade.methods.placement import Placement, choose_placement
     from saccade.methods.registry import list_methods, method_of, register_method, registered_method, wrap
 
 _HOMES = {
     "Cost": "base",
+    "Detections": "base",
     "FrameConfig": "configs",
     "Placement": "placement",
     "Segmentation": "base",
@@ -28,6 +29,7 @@ _HOMES = {
 
 __all__ = [
     "Cost",
+    "Detections",
     "FrameConfig",
     "Placement",
     "Segmentation",

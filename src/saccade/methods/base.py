@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from saccade.methods.labelling import labels_from_logits
+from saccade.networks.detector import Boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,28 @@ class Segmentation:
             size: Resolution to score or draw at; that of the frames by default.
         """
         return labels_from_logits(self.logits, size or self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects found in N frames.
+
+    Attributes:
+        frames: Boxes of each frame, in its pixels.
+        size: ``(H, W)`` of the frames.
+    """
+
+    frames: tuple[Boxes, ...]
+    size: tuple[int, int]
+
+    def resized(self, size: tuple[int, int]) -> Detections:
+        """The same on frames of another size."""
+        factors = size[0] / self.size[0], size[1] / self.size[1]
+        return Detections(tuple(boxes.resized(*factors) for boxes in self.frames), size)
+
+
+Prediction = Segmentation | Detections
+"""What a network says of N frames."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +90,7 @@ class StepResult:
     """What a method gives back for one frame of each of its N streams.
 
     Attributes:
-        prediction: The network's answer, at every pixel of every frame.
+        prediction: The network's answer: scores at every pixel of every frame, or boxes.
         actions: ``(N, GH, GW)`` int8 per block: 0 keep, 1 low resolution, 2 full; None for methods
             without blocks.
         keyframe: ``(N,)`` bool, True where the frame was computed in full.
@@ -75,7 +98,7 @@ class StepResult:
         block_size: Side of the blocks in pixels; None for methods without blocks.
     """
 
-    prediction: Segmentation
+    prediction: Prediction
     actions: Tensor | None
     keyframe: Tensor
     cost: Cost
@@ -85,8 +108,13 @@ class StepResult:
         """The part of one stream, with N = 1; its cost is an equal share."""
         streams = len(self.keyframe)
         one = slice(row, row + 1)
+        prediction: Prediction
+        if isinstance(self.prediction, Detections):
+            prediction = Detections(self.prediction.frames[one], self.prediction.size)
+        else:
+            prediction = Segmentation(self.prediction.logits[one], self.prediction.size)
         return StepResult(
-            prediction=Segmentation(self.prediction.logits[one], self.prediction.size),
+            prediction=prediction,
             actions=None if self.actions is None else self.actions[one],
             keyframe=self.keyframe[one],
             cost=Cost(**{f.name: getattr(self.cost, f.name) / streams for f in fields(Cost)}),

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from saccade.errors import NetworkError
-from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
+from saccade.methods.answers import prediction_of
+from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.configs import FrameConfig
-from saccade.methods.scores import scores_of
 from saccade.networks.macs import count_macs
 from saccade.networks.registry import network_info
 
@@ -37,15 +37,16 @@ class FrameByFrame(VideoMethod):
             frames: ``(N, 3, H, W)`` normalised frames, any H, W and N.
 
         Raises:
-            NetworkError: The network cannot process frames of this shape, or does not return scores.
+            NetworkError: The network cannot process frames of this shape, or returns neither scores nor
+                boxes.
         """
         size = (int(frames.shape[2]), int(frames.shape[3]))
         parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
         frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
-        logits = scores_of(self._run(frames), len(frames))
+        prediction = prediction_of(self.network, self._run(frames), len(frames), size)
         macs = count_macs(self.network, tuple(frames.shape))
         return StepResult(
-            prediction=Segmentation(logits, size),
+            prediction=prediction,
             actions=None,
             keyframe=torch.ones(len(frames), dtype=torch.bool),
             cost=Cost(network=macs, dense=macs),
