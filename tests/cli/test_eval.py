@@ -12,6 +12,7 @@ from PIL import Image
 
 from saccade.cli import main
 from saccade.datasets.world import write_cityscapes_tree
+from saccade.evaluation.protocols import PROTOCOLS
 
 CPU = ("--device", "cpu", "--precision", "fp32")
 SKY, BUILDING, VOID = 0, 1, 11
@@ -68,6 +69,10 @@ def test_everything_printed_is_in_the_json(tmp_path, camvid, network, capsys):
         f"consistency {row['temporal_consistency']:.4f} along DIS flow, {row['temporal_pairs']} pairs" in flat
     )
     assert f"{100 * row['temporal_pixels']:.1f} % of the pixels" in flat
+    assert f"protocol {row['protocol']}" in flat
+    assert f"boundary IoU {row['boundary_iou']:.4f}, {row['boundary_width']} pixels wide" in flat
+    assert f"flicker {100 * row['flicker']:.2f} % of the pixels that stand still" in flat
+    assert f"{100 * row['still_fraction']:.1f} % of all stand still" in flat
     assert row["placement"] in flat
     for name, iou in row["iou_per_class"].items():
         assert re.search(rf"^ +{name} +{'-' if iou is None else f'{iou:.4f}'}\s*$", text, re.MULTILINE)
@@ -83,6 +88,8 @@ def test_cityscapes_protocol_with_clips_to_warm_up_on(tmp_path, capsys):
     row = json.loads(out.read_text())
     assert (row["clips"], row["frames"], row["labelled_frames"]) == (1, 20, 1)
     assert (row["warmup_clips"], row["warmup_frames"]) == (1, 20)
+    assert row["protocol"] == "blockcopy"
+    assert len(row["miou_by_block_age"]) > 1
     executed, later = row["executed_fraction"], row["executed_fraction_without_first"]
     assert later == pytest.approx(0.25, abs=0.01)
     assert executed == pytest.approx((1 + 19 * later) / 20)
@@ -111,6 +118,30 @@ def test_size_is_that_of_the_network_and_not_of_the_labels(tmp_path, camvid, net
     row = json.loads(out.read_text())
     assert (row["height"], row["width"]) == (16, 32)
     assert row["pixel_accuracy"] == pytest.approx(216 / 248)
+
+
+def test_protocols_are_named_options(tmp_path, camvid, network, capsys):
+    out = tmp_path / "x.json"
+    words = ["eval", "camvid", "--root", str(camvid), "--json", str(out), "--network", network, *CPU]
+    assert main(words) == 0
+    plain = json.loads(out.read_text())
+    assert main([*words, "--protocol", "gsvnet-avg"]) == 0
+    row = json.loads(out.read_text())
+    assert (plain["protocol"], row["protocol"]) == ("clip", "gsvnet-avg")
+    assert row["miou"] == plain["miou"]  # every frame is a keyframe
+    assert row["temporal_consistency"] is None
+    capsys.readouterr()
+    assert main(["eval", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in PROTOCOLS)
+
+
+def test_protocols_that_cannot_be_followed_are_refused_before_the_network_is_loaded(camvid, capsys):
+    words = ["eval", "camvid", "--root", str(camvid), "--network", "/nowhere.py:make"]
+    assert main([*words, "--protocol", "dff", "--method", "blockcopy"]) == 2
+    assert "method blockcopy has no keyframe interval" in capsys.readouterr().err
+    assert main([*words, "--protocol", "acel-avg"]) == 2
+    assert "did you mean 'accel-avg'" in capsys.readouterr().err
 
 
 def larger_label(root: Path) -> None:
@@ -155,6 +186,7 @@ def test_labels_that_do_not_fit_are_named_and_nothing_is_written(tmp_path, camvi
         ["eval", "camvid", "--root", "ROOT", "--warmup-clips", "1"],  # there is no split train
         ["eval", "camvid", "--root", "ROOT", "--warmup-clips", "-1"],
         ["eval", "camvid", "--root", "ROOT", "--json", "/proc/x.json"],
+        ["eval", "camvid", "--root", "ROOT", "--protocol", "blockcopy"],  # clips are too short
         ["eval", "world", "--data", "clips"],
         ["eval", "world", "--data", "clips=[1"],
         ["eval", "world", "--data", "frames=0"],

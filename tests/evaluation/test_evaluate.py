@@ -61,6 +61,12 @@ def test_every_figure_of_three_painted_frames(clock):
     assert record.extra["temporal_flow"] == "exact"
     assert record.extra["temporal_pairs"] == 2
     assert record.extra["labelled_frames"] == 2
+    # Nothing moved in the second pair, and one of 8 pixels changed; in the first all 8 moved or were hidden.
+    assert record.flicker == 1 / 8
+    assert record.extra["still_fraction"] == 8 / 16
+    # Boundaries reach one pixel: every pixel of so small an image is near one.
+    assert (record.boundary_iou, record.extra["boundary_width"]) == (pytest.approx(record.miou), 1)
+    assert record.protocol == "clip"
     # Two steps of warm-up, one of 30 ms.
     assert record.latency_ms["mean"] == record.latency_ms["max"] == 30
     assert record.fps == pytest.approx(1000 / 30)
@@ -79,7 +85,14 @@ def test_every_figure_of_three_painted_frames(clock):
     assert (record.extra["dataset"], record.extra["split"], record.seed) == ("painted", "val", 5)
     found = record.to_dict()
     jsonschema.validate(found, SCHEMA)
-    for key in ("fps_with_io", "executed_fraction", "dense_best_ms", "agreement_with_dense", "ap50"):
+    for key in (
+        "fps_with_io",
+        "executed_fraction",
+        "miou_by_block_age",
+        "dense_best_ms",
+        "agreement_with_dense",
+        "ap50",
+    ):
         assert found[key] is None
 
 
@@ -101,6 +114,10 @@ def test_distance_to_the_keyframe_counts_from_the_last_one():
     assert record.miou_by_distance[1] == pytest.approx((4 / 6 + 2 / 4) / 2)
     assert record.miou_by_distance[0] == pytest.approx((7 / 9 + 6 / 7 + 0) / 3)
     assert record.miou_min == record.miou_by_distance[0]
+    # In frame 1 only the last of 2 x 2 blocks is fresh: 2 of its pixels, columns 2 and 3 of the second row.
+    # Those of the first row and the left half, age 1: 0 is right 4 of 5, 1 is right 1 of 2.
+    # Fresh: those two, a wrong 1 and a right one, beside frames 0 and 2: 0 is 7 of 10, 1 is 7 of 9, 2 wrong.
+    assert record.miou_by_block_age == pytest.approx([(7 / 10 + 7 / 9 + 0) / 3, (4 / 5 + 1 / 2) / 2])
     # Blocks: 4 of 4, 1 of 4, 4 of 4.
     assert record.executed_fraction == pytest.approx(9 / 12)
     assert record.executed_fraction_without_first == pytest.approx(5 / 8)

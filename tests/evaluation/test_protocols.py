@@ -71,6 +71,7 @@ def test_cityscapes_scores_the_last_of_twenty_frames_and_forgets_between_clips(t
     assert record.miou == pytest.approx(miou(firsts, labels_of(tree)))
     assert record.miou_by_distance == [None] * 19 + [record.miou]
     assert record.miou_min == record.miou
+    assert record.protocol == "blockcopy"
     frame = evaluate(saccade.wrap(network), open_dataset("cityscapes", tree, "val"))
     lasts = [answer(network, file) for file in sorted((tree / "leftImg8bit/val").rglob("*.png"))]
     assert frame.miou == pytest.approx(miou(lasts, labels_of(tree)))
@@ -136,3 +137,19 @@ def test_camvid_scores_every_frame_of_one_clip_that_goes_on(tmp_path):
     assert len(record.miou_by_distance) == 4
     assert record.miou_min == min(record.miou_by_distance)
     assert record.executed_fraction == pytest.approx((4 + 3) / 16)  # one first frame
+    assert record.protocol == "clip"
+
+
+def test_blockcopy_protocol_on_labels_in_a_row_takes_the_twenty_frames_up_to_each(tmp_path):
+    network = nn.Conv2d(3, 11, 1).requires_grad_(False)
+    dataset = open_dataset("world", split="val", clips=1, frames=22, size=(8, 16), flow=False)
+    samples = list(dataset.clips()[0])
+    record = evaluate(saccade.wrap(network, NEVER_AGAIN), dataset, protocol="blockcopy")
+    assert (record.frames, record.extra["clips"]) == (60, 3)
+    assert (record.extra["labelled_frames"], record.extra["unscored_labels"]) == (3, 19)
+    # Frames 19, 20 and 21 are answered with what frames 0, 1 and 2 show.
+    for t, sample in enumerate(samples[:3]):
+        Image.fromarray(sample.frame.image).save(tmp_path / f"{t}.png")
+    held = [answer(network, tmp_path / f"{t}.png") for t in range(3)]
+    assert record.miou == pytest.approx(miou(held, [sample.label for sample in samples[19:]]))
+    assert record.miou_by_distance == [None] * 19 + [record.miou]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from saccade.evaluation.flow import backward_flow
+from saccade.evaluation.flow import backward_flow, flow_scale
 from saccade.evaluation.temporal import TemporalConsistency, warp_labels
 
 PREVIOUS = np.array([[0, 0, 1, 1], [0, 2, 2, 1]], np.uint8)
@@ -88,3 +88,18 @@ def test_images_too_small_for_dis_have_a_flow_too(size):
     assert flow.shape == (*size, 2)
     assert np.abs(flow).max() < 0.5
     assert not occluded.any()
+
+
+def test_large_images_are_reduced_and_their_flow_is_in_their_own_pixels():
+    assert flow_scale((1024, 2048)) == 0.5
+    assert flow_scale((1024, 768)) == flow_scale((3, 4)) == 1
+    small = textured(96, 330)
+    wide = cv2.resize(small, (330 * 4, 96 * 4), interpolation=cv2.INTER_CUBIC)
+    previous, current = wide[:, 24:1304], wide[:, 4:1284]  # moved right by 20: 1280 pixels wide
+    flow, occluded = backward_flow(previous, current)
+    assert (flow.shape, flow.dtype) == ((384, 1280, 2), np.float32)
+    assert (occluded.shape, occluded.dtype) == ((384, 1280), bool)
+    inner = (slice(40, -40), slice(80, -80))
+    assert np.abs(flow[inner] - (-20, 0)).max() < 2
+    assert not occluded[inner].any()
+    assert occluded[:, :15].mean() > 0.9

@@ -14,9 +14,8 @@ def command(
     dataset: Annotated[
         str,
         Parameter(
-            help="Name from `saccade list datasets`. Each clip begins with an empty past; every labelled "
-            "frame is scored, every frame is part of the cost. Cityscapes with its video: clips of 20 "
-            "frames, the last one labelled."
+            help="Name from `saccade list datasets`. Each clip begins with an empty past, and every frame is "
+            "part of the cost."
         ),
     ],
     /,
@@ -26,6 +25,17 @@ def command(
         Parameter(metavar="DIR", show_default="none", help="Folder of the data set; the world needs none."),
     ] = None,
     split: Annotated[str, Parameter(metavar="NAME", help="Split to score.")] = "val",
+    protocol: Annotated[
+        str | None,
+        Parameter(
+            metavar="NAME",
+            show_default="blockcopy for Cityscapes with its video, clip otherwise",
+            help="What is run and scored. clip: every labelled frame of every clip. blockcopy: the last of "
+            "20 frames. By distance from the last keyframe, for methods with keyframes: dff (mean of the "
+            "mIoUs at all distances), accel-avg (each frame at one distance, in turn), accel-max and "
+            "gsvnet-min (the farthest), gsvnet-avg (one mIoU over all).",
+        ),
+    ] = None,
     json: Annotated[
         Path | None,
         Parameter(metavar="FILE.json", show_default="none", help="File for everything that is printed."),
@@ -42,7 +52,7 @@ def command(
     ] = (),
     max_frames: Annotated[
         int | None,
-        Parameter(converter=read_whole, show_default="all", help="Stop after so many frames of the split."),
+        Parameter(converter=read_whole, show_default="all", help="Use only so many frames of the split."),
     ] = None,
     warmup_clips: Annotated[
         int,
@@ -62,7 +72,7 @@ def command(
     ] = False,
     options: MethodOptions = DEFAULTS,
 ) -> None:
-    """Score every labelled frame, and say what it took."""
+    """Score labelled frames, and say what it took."""
     config = options.config()
 
     from saccade.cli.progress import StepProgress
@@ -71,16 +81,19 @@ def command(
     with StepProgress("loading the network", "frames") as progress:
         from saccade.cli.labelled import open_labelled
         from saccade.evaluation.evaluate import evaluate
+        from saccade.evaluation.protocols import choose_protocol
         from saccade.networks import network_info
         from saccade.video import check_file
 
         opened, before = open_labelled(dataset, root, split, parse_pairs("--data", data), warmup_clips)
+        chosen = choose_protocol(protocol, opened, config)
         if json is not None:
             check_file(json)
         method, placement = options.open_method(config, options.size)
         record = evaluate(
             method,
             opened,
+            protocol=chosen,
             warmup_clips=before,
             size=options.size,
             scale=options.scale,

@@ -161,19 +161,33 @@ def _speed(record: Values) -> dict[str, str]:
 
 
 def _accuracy(record: Values) -> dict[str, str]:
+    scored = f"over {record['labelled_frames']} labelled frames"
+    if record["unscored_labels"]:
+        scored += f", without {record['unscored_labels']} that have too few frames before them"
     facts = {
-        "mIoU": f"{record['miou']:.4f} over {record['labelled_frames']} labelled frames",
-        "pixel accuracy": f"{record['pixel_accuracy']:.4f}",
+        "protocol": record["protocol"],
+        "mIoU": f"{_or_dash(record['miou'])} {scored}",
+        "pixel accuracy": _or_dash(record["pixel_accuracy"]),
+        "boundary IoU": f"{_or_dash(record['boundary_iou'])}, {record['boundary_width']} pixels wide",
     }
     if len(record["miou_by_distance"]) > 1:
-        facts["lowest mIoU"] = f"{record['miou_min']:.4f} at the worst distance from a keyframe"
+        facts["lowest mIoU"] = f"{_or_dash(record['miou_min'])} at the worst distance from a keyframe"
     if record["temporal_consistency"] is not None:
         flow = {"exact": "along the exact flow", "dis": "along DIS flow"}.get(record["temporal_flow"], "")
         facts["consistency"] = (
             f"{record['temporal_consistency']:.4f} {flow}, {record['temporal_pairs']} pairs of frames; "
             f"{share(record['temporal_pixels'])} of the pixels keep their class"
         )
+    if record["flicker"] is not None:
+        facts["flicker"] = (
+            f"{100 * record['flicker']:.2f} % of the pixels that stand still change their class; "
+            f"{share(record['still_fraction'])} of all stand still"
+        )
     return facts
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def number(value: float) -> str:

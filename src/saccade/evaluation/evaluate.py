@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from saccade.classes import ClassSet
 from saccade.datasets.clip import Clip, Dataset, Sample
 from saccade.errors import DatasetError, NetworkError
 from saccade.evaluation.baseline import DenseBaseline
-from saccade.evaluation.confusion import count_pairs, iou_of
 from saccade.evaluation.determinism import deterministic
-from saccade.evaluation.flow import backward_flow
 from saccade.evaluation.meter import WARM_UP_STEPS, Meter
+from saccade.evaluation.protocols import Protocol, choose_protocol
 from saccade.evaluation.record import Record
 from saccade.evaluation.rehearsal import rehearsal
-from saccade.evaluation.temporal import TemporalConsistency
-from saccade.methods.base import Segmentation, StepResult, VideoMethod
+from saccade.evaluation.scores import Scores
+from saccade.evaluation.windows import Windows
+from saccade.methods.base import StepResult, VideoMethod
 from saccade.networks.registry import network_info
 from saccade.video.image_sequence import resize
 from saccade.video.source import ReadOptions
@@ -36,6 +33,7 @@ def evaluate(
     method: VideoMethod,
     dataset: Dataset,
     *,
+    protocol: Protocol | str | None = None,
     warmup: int = WARM_UP_STEPS,
     rehearse: int = 0,
     warmup_clips: Sequence[Clip] = (),
@@ -47,21 +45,23 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Record:
-    """Run a method over every clip of a data set and score every labelled frame.
+    """Run a method over a data set as a protocol has it, and score labels.
 
-    The method forgets its past before each clip, and keeps what it learned. Labels are scored at their own
-    resolution: the scores of the network are enlarged to it before the best class is taken, whatever size the
-    network saw. All labelled pixels count in one confusion matrix. Temporal consistency is measured over all
-    consecutive frames of each clip, along the exact flow where the data set has it, else along DIS.
+    The method forgets its past before each clip or window, and keeps what it learned. Labels are scored at
+    their own resolution: the scores of the network are enlarged to it before the best class is taken,
+    whatever size the network saw. Temporal consistency and flicker are measured over all consecutive frames,
+    along the exact flow where the data set has it, else along DIS.
 
     Args:
         method: What to score.
         dataset: Split of a data set whose classes are those of the network.
+        protocol: Which frames are run and scored, or its name, see ``saccade.evaluation.protocols``; by
+            default that of the data set.
         warmup: How many steps at each size of input are scored and not timed.
         rehearse: Instead of that, run so many frames before, and begin again; see ``process``.
         warmup_clips: Clips that the method runs over before everything else. What a policy learns there
             it keeps; nothing of them is scored, timed or part of any cost.
-        max_frames: Stop after so many frames of the whole split.
+        max_frames: Only the first so many frames of the whole split are there.
         size: ``(height, width)`` that frames are resized to for the network.
         scale: Factor on both sides of the frames for the network; give this or ``size``, not both.
         observers: Called with every frame.
@@ -69,19 +69,25 @@ def evaluate(
             with the method, and compare labels. A baseline of the same network can be given, to use what it
             has compiled.
         seed: For all random generators.
-        progress: Called after every frame, those of ``warmup_clips`` included.
+        progress: Called with the number of frames of the split that are done, those of ``warmup_clips``
+            included. Where windows overlap, it waits at times.
 
     Returns:
-        The record with accuracy. Its ``extra`` holds ``dataset``, ``split``, ``clips`` (how many were
-        begun), ``warmup_clips`` and ``warmup_frames`` (how many there were), ``labelled_frames``, and of
-        temporal consistency ``temporal_flow`` (``"exact"``, ``"dis"`` or ``"dis+exact"``),
-        ``temporal_pairs`` and ``temporal_pixels`` (mean share of visible pixels that keep their label).
+        The record with accuracy. Its ``extra`` holds ``dataset``, ``split``, ``clips`` (how often the method
+        began from an empty past), ``warmup_clips`` and ``warmup_frames`` (how many there were),
+        ``labelled_frames`` (how many were scored) and ``unscored_labels`` (those with too few frames before
+        them), ``boundary_width`` in pixels of the last label, and of temporal scores ``temporal_flow``
+        (``"exact"``, ``"dis"`` or ``"dis+exact"``), ``temporal_flow_scale`` (what frames were reduced by for
+        DIS), ``temporal_pairs``, ``temporal_pixels`` (mean share of visible pixels that keep their label) and
+        ``still_fraction`` (share of the pixels where nothing moved).
 
     Raises:
         DatasetError: The split has no frames or no labels, or labels that do not fit.
         NetworkError: The network's classes are not those of the data set.
-        ConfigError: A size or number that cannot work.
+        ConfigError: A size or number that cannot work; a protocol that is unknown, or needs keyframes.
     """
+    if not isinstance(protocol, Protocol):
+        protocol = choose_protocol(protocol, dataset, method.config)
     options = ReadOptions(size, scale, max_frames)
     info = network_info(method.network)
     if info.class_set is not None and info.class_set.names != dataset.classes.names:
@@ -97,55 +103,77 @@ def evaluate(
 
     before = sum(len(clip) for clip in warmup_clips)
 
+    reported = 0
+
     def report(done: int) -> None:
-        if progress is not None:
+        nonlocal reported
+        if progress is not None and done > reported:
+            reported = done
             progress(done, before + total)
 
     with deterministic(seed):
         meter = Meter(method, warmup=0 if rehearse else warmup, compare=compare)
         if rehearse:
             with rehearsal(meter, seed) as rehearsing:
-                for _ in _steps(rehearsing, clips, min(rehearse, total), options):
-                    pass
-        for done, _ in enumerate(_steps(Meter(method), warmup_clips, before, options), start=1):
-            report(done)
-        scores = _Scores(dataset.classes)
-        for done, (sample, first, result) in enumerate(_steps(meter, clips, total, options), start=1):
-            if first:
-                scores.begin_clip()
-            found = result.prediction.logits.shape[1]
-            if found != len(dataset.classes):
-                raise _other_classes(info.name, f"{found} classes", dataset)
-            labels = result.prediction.labels((sample.frame.height, sample.frame.width))
-            meter.compare([labels])
-            scores.update(sample, result, labels)
-            for observer in observers:
-                observer(sample, result, labels[0].cpu().numpy())
-            report(before + done)
+                _run(rehearsing, clips, min(rehearse, total), options)
+        _run(Meter(method), warmup_clips, before, options, report)
+        scores, windows, passed = Scores(dataset.classes, protocol), Windows(protocol), 0
+        for clip in clips:
+            for window in windows.of(islice(clip, total - passed)):
+                meter.reset()
+                scores.begin()
+                for place, sample in enumerate(window.samples):
+                    result = _step(meter, sample, options, window.whole)
+                    found = result.prediction.logits.shape[1]
+                    if found != len(dataset.classes):
+                        raise _other_classes(info.name, f"{found} classes", dataset)
+                    labels = result.prediction.labels((sample.frame.height, sample.frame.width))
+                    if window.whole:
+                        meter.compare([labels])
+                    scores.update(sample, result, labels, window.scored is None or place in window.scored)
+                    for observer in observers:
+                        observer(sample, result, labels[0].cpu().numpy())
+                    report(before + passed + window.first + place + 1)
+            passed = min(total, passed + len(clip))
+            report(before + passed)
+            if passed == total:
+                break
 
-    if not scores.labelled:
-        raise DatasetError(f"{what}: none of the {total} frames has labels; use more frames or another split")
+    if not windows.labelled:
+        raise _no_labels(what, total, protocol, windows.left_out)
     record = meter.record(seed=seed)
     scores.add_to(record)
+    if not record.frames:
+        record.extra["warnings"].append(
+            f"no clip has a whole keyframe interval of {protocol.length} frames from where protocol "
+            f"{protocol.name} begins, so there are no costs and times of an average frame"
+        )
     record.extra |= {"dataset": dataset.name, "split": dataset.split}
     record.extra |= {"warmup_clips": len(warmup_clips), "warmup_frames": before}
+    record.extra |= {"labelled_frames": windows.labelled, "unscored_labels": windows.left_out}
     return record
 
 
-def _steps(
-    meter: Meter, clips: Sequence[Clip], count: int, options: ReadOptions
-) -> Iterator[tuple[Sample, bool, StepResult]]:
-    """Step over the first ``count`` frames of clips: the sample, whether it begins a clip, and the result."""
-    for clip in clips:
-        for position, sample in enumerate(clip):
-            if position == 0:
-                meter.reset()
-            size = options.output_size(sample.frame.height, sample.frame.width)
-            (result,) = meter.step([meter.batch([resize(sample.frame.image, size)])])
-            yield sample, position == 0, result
-            count -= 1
-            if count == 0:
-                return
+def _run(
+    meter: Meter,
+    clips: Iterable[Clip],
+    count: int,
+    options: ReadOptions,
+    report: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Step over the first ``count`` frames of clips, each clip from an empty past."""
+    frames = chain.from_iterable(enumerate(clip) for clip in clips)
+    for done, (position, sample) in enumerate(islice(frames, count), start=1):
+        if position == 0:
+            meter.reset()
+        _step(meter, sample, options)
+        report(done)
+
+
+def _step(meter: Meter, sample: Sample, options: ReadOptions, measured: bool = True) -> StepResult:
+    size = options.output_size(sample.frame.height, sample.frame.width)
+    (result,) = meter.step([meter.batch([resize(sample.frame.image, size)])], measured)
+    return result
 
 
 def _other_classes(network: str, found: str, dataset: Dataset) -> NetworkError:
@@ -156,79 +184,11 @@ def _other_classes(network: str, found: str, dataset: Dataset) -> NetworkError:
     )
 
 
-class _Scores:
-    """Everything that is scored about labels."""
-
-    def __init__(self, classes: ClassSet) -> None:
-        self.labelled = 0
-        self.clips = 0
-        self._classes = classes
-        self._by_distance: dict[int, Tensor] = {}  # confusion counts by frames since the last keyframe
-        self._temporal = TemporalConsistency(len(classes))
-        self._flows: Counter[str] = Counter()
-        self._distance = 0
-        self._previous: tuple[np.ndarray, np.ndarray] | None = None  # image and labels
-
-    def begin_clip(self) -> None:
-        self.clips += 1
-        self._distance = 0
-        self._previous = None
-
-    def update(self, sample: Sample, result: StepResult, labels: Tensor) -> None:
-        """Count one frame; ``labels`` are ``(1, H, W)`` at the size of the frame."""
-        self._distance = 0 if bool(result.keyframe[0]) else self._distance + 1
-        if sample.label is not None:
-            self._score(sample.label, result.prediction, labels)
-        current = labels[0].cpu().numpy()
-        self._follow(sample, current)
-        self._previous = sample.frame.image, current
-
-    def _score(self, label: np.ndarray, prediction: Segmentation, labels: Tensor) -> None:
-        self.labelled += 1
-        size = (label.shape[0], label.shape[1])
-        if labels.shape[1:] != size:
-            labels = prediction.labels(size)
-        counts = count_pairs(labels[0].cpu(), torch.from_numpy(label), len(self._classes))
-        if self._distance in self._by_distance:
-            counts += self._by_distance[self._distance]
-        self._by_distance[self._distance] = counts
-
-    def _follow(self, sample: Sample, current: np.ndarray) -> None:
-        if self._previous is None or self._previous[1].shape != current.shape:
-            return
-        image, labels = self._previous
-        if sample.flow is not None:
-            self._flows["exact"] += 1
-            flow, occluded = sample.flow, sample.occluded
-        else:
-            self._flows["dis"] += 1
-            flow, occluded = backward_flow(image, sample.frame.image)
-        self._temporal.update(labels, current, flow, occluded)
-
-    def add_to(self, record: Record) -> None:
-        counts = torch.stack(list(self._by_distance.values())).sum(0)
-        iou = iou_of(counts)
-        record.miou = _number(iou.nanmean())
-        record.iou_per_class = {
-            name: _number(value) for name, value in zip(self._classes.names, iou, strict=True)
-        }
-        record.pixel_accuracy = _number(counts.trace() / counts.sum())
-        record.miou_by_distance = [
-            _number(iou_of(self._by_distance[distance]).nanmean()) if distance in self._by_distance else None
-            for distance in range(max(self._by_distance) + 1)
-        ]
-        record.miou_min = min((miou for miou in record.miou_by_distance if miou is not None), default=None)
-        record.extra["clips"] = self.clips
-        record.extra["labelled_frames"] = self.labelled
-        record.extra["temporal_flow"] = "+".join(sorted(self._flows)) or None
-        record.extra["temporal_pairs"] = int(self._temporal.pairs)
-        record.extra["temporal_pixels"] = None
-        if self._temporal.pairs:
-            scores = self._temporal.compute()
-            record.temporal_consistency = _number(scores["miou"])
-            record.extra["temporal_pixels"] = _number(scores["pixels"])
-
-
-def _number(value: Tensor) -> float | None:
-    """A plain number; None for NaN, which is a mean over nothing."""
-    return None if bool(value.isnan()) else float(value)
+def _no_labels(what: str, frames: int, protocol: Protocol, left_out: int) -> DatasetError:
+    if left_out:
+        return DatasetError(
+            f"{what}: protocol {protocol.name} scores frames with {protocol.length - 1} frames before them "
+            f"in their clip, and none of the {left_out} labelled ones has so many; use longer clips, or "
+            "protocol clip"
+        )
+    return DatasetError(f"{what}: none of the {frames} frames has labels; use more frames or another split")

@@ -85,12 +85,13 @@ class Meter:
         return normalise(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2))
 
     @torch.inference_mode()
-    def step(self, batches: Sequence[Tensor]) -> list[StepResult]:
+    def step(self, batches: Sequence[Tensor], measured: bool = True) -> list[StepResult]:
         """One frame of every stream.
 
         Args:
             batches: ``(n, 3, H, W)`` normalised frames, one batch for each size of frames. With several, the
                 method remembers each batch on its own; their order must not change.
+            measured: Whether the step is part of what is measured: of costs, times and numbers of frames.
         """
         self.warming_up = self._warm_up.step([tuple(batch.shape) for batch in batches])
         results: list[StepResult] = []
@@ -100,7 +101,14 @@ class Meter:
             if name == "method":
                 results, self.step_ms = timed(lambda: self._step(batches), self.device)
             elif self.baseline is not None:
-                self.baseline.run(name, batches, self.warming_up)
+                self.baseline.run(name, batches, self.warming_up or not measured)
+        self._sizes |= {result.prediction.size for result in results}
+        self._streams = max(self._streams, sum(len(result.keyframe) for result in results))
+        if measured:
+            self._count(results)
+        return results
+
+    def _count(self, results: list[StepResult]) -> None:
         keyframe = any(bool(result.keyframe.any()) for result in results)
         self.latency.update(self.step_ms, keyframe, self.warming_up)
         for result in results:
@@ -109,11 +117,8 @@ class Meter:
             if not self._first:
                 self._later_cost += result.cost
                 self._later_frames += len(result.keyframe)
-            self._sizes.add(result.prediction.size)
         self._first = False
-        self._streams = max(self._streams, sum(len(result.keyframe) for result in results))
         self.step_executed = self._blocks.update(results)
-        return results
 
     def _step(self, batches: Sequence[Tensor]) -> list[StepResult]:
         if len(batches) == 1 and not self._states:

@@ -56,10 +56,13 @@ class Record:
         speedup_vs_dense_eager, speedup_vs_dense_best: These over the mean latency.
         realised: ``speedup_vs_dense_best`` over the saving in MACs.
         agreement_with_dense: Share of pixels with the label of frame-by-frame execution.
-        miou, pixel_accuracy: Over all labelled pixels, 0..1.
+        protocol: Which frames were run and scored, see ``saccade.evaluation.protocols``.
+        miou, iou_per_class: As the protocol has it, 0..1; by class name.
         miou_min, miou_by_distance: mIoU by the number of frames since the last keyframe, and its minimum.
-        iou_per_class: By class name.
-        temporal_consistency: See ``saccade.evaluation.temporal``.
+        miou_by_block_age: mIoU by the number of frames since a pixel's block was executed.
+        pixel_accuracy: Over all labelled pixels.
+        boundary_iou, temporal_consistency, flicker: See ``saccade.evaluation.boundary``, ``temporal`` and
+            ``flicker``.
         miss_rate: Log-average miss rates of pedestrian detection.
         ap50: Average precision of detections at an IoU of 0.5.
         extra: Further entries of the object.
@@ -89,12 +92,16 @@ class Record:
     speedup_vs_dense_best: float | None = None
     realised: float | None = None
     agreement_with_dense: float | None = None
+    protocol: str | None = None
     miou: float | None = None
     miou_min: float | None = None
     miou_by_distance: list[float | None] | None = None
+    miou_by_block_age: list[float | None] | None = None
     iou_per_class: dict[str, float | None] | None = None
     pixel_accuracy: float | None = None
+    boundary_iou: float | None = None
     temporal_consistency: float | None = None
+    flicker: float | None = None
     miss_rate: dict[str, float | None] = field(default_factory=lambda: _no_values(MISS_RATE_KEYS))
     ap50: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -121,14 +128,19 @@ class Record:
         write_atomic(Path(path), _json(self.to_dict()))
 
 
-def save_rows(records: Iterable[Record], path: str | Path) -> None:
+def save_rows(records: Iterable[Record | Mapping[str, Any]], path: str | Path, **about: Any) -> None:
     """Write several records as ``{"schema": 1, "rows": [...]}``, whole or not at all.
+
+    Args:
+        records: As they are, or as ``to_dict`` gave them.
+        path: The file.
+        about: Further entries, of all rows together.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    rows = [record.to_dict() for record in records]
-    write_atomic(Path(path), _json({"schema": SCHEMA, "rows": rows}))
+    rows = [record.to_dict() if isinstance(record, Record) else record for record in records]
+    write_atomic(Path(path), _json({"schema": SCHEMA, **about, "rows": rows}))
 
 
 def config_of(config: Any) -> dict[str, Any]:
