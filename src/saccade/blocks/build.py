@@ -23,18 +23,15 @@ from saccade.blocks.rules.pixel import (
     depends,
     expand,
     flip,
-    getitem,
     pointwise,
     product,
     reduction,
     repeat,
     same_dims,
-    split,
-    vector_norm,
 )
 from saccade.blocks.rules.pooling import adaptive_pool, average_pool, max_pool
 from saccade.blocks.rules.resizing import MODES, interpolate
-from saccade.blocks.rules.view import permute, reshape, select, shuffle, squeeze, unbind, unsqueeze
+from saccade.blocks.rules.view import permute, reshape, select, shuffle, squeeze, unsqueeze
 from saccade.blocks.rules.window import padding_step, slice_of
 from saccade.blocks.steps import IMAGE, InputStep, PixelStep, Spatial, Step, WholeStep
 
@@ -113,7 +110,7 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.zeros_like: pointwise,
     aten.ones_like: pointwise,
     aten.full_like: pointwise,
-    operator.getitem: getitem,
+    operator.getitem: same_dims,
     aten.cat: concatenate,
     aten.clone: same_dims,
     aten.contiguous: same_dims,
@@ -134,10 +131,10 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.flip: flip,
     aten.expand: expand,
     aten.repeat: repeat,
-    aten.unbind: unbind,
-    aten.split: split,
-    aten.split_with_sizes: split,
-    aten.chunk: split,
+    aten.unbind: select,
+    aten.split: partial(along_dim, argument=2, default=0),
+    aten.split_with_sizes: partial(along_dim, argument=2, default=0),
+    aten.chunk: partial(along_dim, argument=2, default=0),
     aten.mean: reduction,
     aten.sum: reduction,
     aten.amax: reduction,
@@ -148,7 +145,7 @@ RULES: dict[Any, Callable[[Builder, Operation], Step | None]] = {
     aten.std: reduction,
     aten.prod: reduction,
     aten.logsumexp: reduction,
-    aten.linalg_vector_norm: vector_norm,
+    aten.linalg_vector_norm: partial(reduction, argument=2),
     aten.linear: channel_last_map,
     aten.rms_norm: channel_last_map,
     aten.matmul: product,

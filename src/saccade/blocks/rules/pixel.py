@@ -104,11 +104,6 @@ def same_dims(builder: Builder, operation: Operation) -> Step | None:
     return PixelStep(operation, spatial, operation.args) if spatial else None
 
 
-def getitem(builder: Builder, operation: Operation) -> Step | None:
-    """One of several results of a spatial operation."""
-    return same_dims(builder, operation)
-
-
 def concatenate(builder: Builder, operation: Operation) -> Step | None:
     """``cat`` along a dimension that is neither rows nor columns."""
     found = common_space(builder, operation, operation.args[0])
@@ -139,11 +134,6 @@ def along_dim(
     return None if dim == 0 or dim in spatial.dims else PixelStep(operation, spatial, operation.args)
 
 
-def split(builder: Builder, operation: Operation) -> Step | None:
-    """Several parts along a dimension that is neither rows nor columns."""
-    return along_dim(builder, operation, 2, 0)
-
-
 def reduction(builder: Builder, operation: Operation, argument: int = 1) -> Step | None:
     """Means, sums and extrema over dimensions that are neither rows nor columns."""
     spatial = own_space(builder, operation)
@@ -158,11 +148,6 @@ def reduction(builder: Builder, operation: Operation, argument: int = 1) -> Step
         return PixelStep(operation, spatial, operation.args)
     dims = tuple(d - sum(g < d for g in gone) for d in spatial.dims)
     return PixelStep(operation, Spatial(spatial.level, dims), operation.args)
-
-
-def vector_norm(builder: Builder, operation: Operation) -> Step | None:
-    """Length of vectors along dimensions that are neither rows nor columns."""
-    return reduction(builder, operation, 2)
 
 
 def channel_last_map(builder: Builder, operation: Operation) -> Step | None:

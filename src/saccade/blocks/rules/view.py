@@ -104,19 +104,7 @@ def view_groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int],
 
 
 def select(builder: Builder, operation: Operation) -> Step | None:
-    """One index of a dimension that is neither rows nor columns."""
-    spatial = own_space(builder, operation)
-    if spatial is None:
-        return None
-    dim = operation.args[1] % rank_of(builder, operation)
-    if dim == 0 or dim in spatial.dims:
-        return None
-    dims = tuple(d - (dim < d) for d in spatial.dims)
-    return PixelStep(operation, Spatial(spatial.level, dims), operation.args)
-
-
-def unbind(builder: Builder, operation: Operation) -> Step | None:
-    """All indices of a dimension that is neither rows nor columns, as several results."""
+    """One index of a dimension that is neither rows nor columns, or all of them as several results."""
     spatial = own_space(builder, operation)
     if spatial is None:
         return None

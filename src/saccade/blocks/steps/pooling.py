@@ -52,6 +52,5 @@ class PoolStep(WindowStep):
         return pooled * factor.permute(0, 3, 1, 2)
 
     def on_maps(self, run: Run) -> Any:
-        operation = self.operations[0]
-        result = operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+        result = super().on_maps(run)
         return result[0] if isinstance(result, tuple) else result

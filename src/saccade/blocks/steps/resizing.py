@@ -38,10 +38,6 @@ class ResampleStep(WindowStep):
         result = resample_windows(windows.permute(0, 2, 3, 1), rows[cells.row], columns[cells.column])
         return result.permute(0, 3, 1, 2)
 
-    def on_maps(self, run: Run) -> Any:
-        operation = self.operations[0]
-        return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
-
 
 class EnlargeStep(WindowStep):
     """Bilinear or bicubic enlargement by whole factors, which is the same in every cell.
@@ -79,14 +75,13 @@ class EnlargeStep(WindowStep):
         return large[:, :, top : large.shape[2] - top, left : large.shape[3] - left]
 
     def on_maps(self, run: Run) -> Any:
-        operation = self.operations[0]
         room = run.room(self.lands_in) if self.lands_in else None
         if room is not None and self.mode == "bilinear" and self.halo and not torch.is_grad_enabled():
             size = list(self.shape[2:])
             return aten.upsample_bilinear2d.out(self.map_of(run), size, False, None, None, out=room)
         if self.mode == "bilinear" and not self.halo:
             return self._each_cell_alone(self.map_of(run))
-        return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+        return super().on_maps(run)
 
     def _each_cell_alone(self, x: Tensor) -> Tensor:
         """The map enlarged as if every cell ended where it ends."""

@@ -87,6 +87,10 @@ class WindowStep(Step):
         value: Tensor = run.values[self.source]
         return value
 
+    def on_maps(self, run: Run) -> Any:
+        operation = self.operations[0]
+        return operation.target(self.map_of(run), *operation.args[1:], **operation.kwargs)
+
     @abstractmethod
     def compute(self, windows: Tensor, run: Run) -> Tensor:
         """The cells, from their windows."""
