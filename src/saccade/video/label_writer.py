@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from saccade.classes import ClassSet
 from saccade.video.atomic import make_folder, write_atomic
+from saccade.video.closing import Closing
 from saccade.video.palette import palette
 from saccade.video.write_behind import WriteBehind
 
@@ -30,7 +29,7 @@ def encode_labels(labels: np.ndarray, classes: ClassSet) -> bytes:
     return png.getvalue()
 
 
-class LabelWriter:
+class LabelWriter(Closing):
     """Writes label maps into a folder, in a background thread; every file is whole or not there.
 
     Args:
@@ -69,14 +68,6 @@ class LabelWriter:
             OutputError: A file could not be written.
         """
         self._behind.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _save(self, item: tuple[str, np.ndarray]) -> None:
         name, labels = item

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from saccade.errors import ConfigError, SourceError
+from saccade.video.closing import Closing
 from saccade.video.frame import Frame
 from saccade.video.read_ahead import ReadAhead
 
@@ -57,7 +56,7 @@ class ReadOptions:
         return height, width
 
 
-class Source(ABC):
+class Source(Closing):
     """Frames in order. Iterating starts at the beginning for files, at "now" for live sources.
 
     Subclasses implement ``read``. Reading runs in a background thread while a consumer iterates; leaving
@@ -156,14 +155,6 @@ class Source(ABC):
         """End all iterations and let go of the device or connection."""
         for ahead in list(self._active):
             ahead.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _count_dropped(self) -> None:
         self.dropped += 1

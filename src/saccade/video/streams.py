@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from saccade.video.closing import Closing
 from saccade.video.frame import Frame
 from saccade.video.opening import open_video
 from saccade.video.source import Source
 
 
-class Streams:
+class Streams(Closing):
     """Sources in step: iterating gives one tuple per step, with one frame of each source.
 
     A source that has ended gives None and the others go on; the last tuple holds at least one frame.
@@ -38,14 +37,6 @@ class Streams:
         """Close all sources."""
         for source in self.sources:
             source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_videos(

@@ -7,8 +7,7 @@ import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from saccade.errors import OutputError
 from saccade.video.atomic import output_error
+from saccade.video.closing import Closing
 from saccade.video.write_behind import WriteBehind
 
 SUFFIXES = (".mp4", ".m4v", ".mov")
@@ -27,7 +27,7 @@ _BT709 = 1
 """FFmpeg's number for colour matrix, primaries and transfer of BT.709, what players expect of HD video."""
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Writes frames as H.264 into an MP4 file, in a background thread.
 
     Every frame is a fragment of its own and goes to the file at once, so a file whose program was killed
@@ -143,14 +143,6 @@ class VideoWriter:
         except OutputError:
             self._keep_what_plays()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _encode(self, frame: av.VideoFrame) -> None:
         self._mux(
