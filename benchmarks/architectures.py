@@ -120,7 +120,9 @@ def torchvision() -> Iterator[Architecture]:
         "ssd300_vgg16",
         "ssdlite320_mobilenet_v3_large",
     ):
-        yield of(f"{name} without post-processing", partial(load_detector, name))
+        # Its last maps are too small for their convolutions where frames are less than 300 pixels high.
+        size = (320, 512) if name == "ssd300_vgg16" else SIZE
+        yield of(f"{name} without post-processing", partial(load_detector, name), size)
     yield of("fasterrcnn_mobilenet_v3_large_fpn backbone", partial(load_detector_backbone))
     for name, part in (
         ("vgg16", "features"),
@@ -141,7 +143,7 @@ def torchvision() -> Iterator[Architecture]:
         ("inception_v3", "Mixed_7c"),
         ("maxvit_t", "blocks"),
     ):
-        size, block = (SIZE, BLOCK) if name != "maxvit_t" else ((224, 448), 56)
+        size, block = (SIZE, BLOCK) if name != "maxvit_t" else ((224, 224), 56)  # takes squares only
         yield of(f"{name} to {part}", partial(trunk, name, part), size, block)
 
 
@@ -174,7 +176,7 @@ def load_detector_backbone() -> nn.Module:
 
 def trunk(name: str, part: str) -> nn.Module:
     """A classifier up to one of its parts."""
-    options: dict[str, Any] = {"input_size": (224, 448)} if name == "maxvit_t" else {}
+    options: dict[str, Any] = {"input_size": (224, 224)} if name == "maxvit_t" else {}
     if name in ("googlenet", "inception_v3"):
         options = {"init_weights": False, "aux_logits": False}
     classifier = load_torchvision(name, **options)
@@ -344,6 +346,8 @@ def timm() -> Iterator[Architecture]:
             yield Architecture("timm", name, partial(load_timm, name, img_size=(224, 448)), (224, 448), 56)
         elif "efficientformer" in name:
             yield Architecture("timm", name, make, (224, 224), 32)
+        elif "coat" in name:
+            yield Architecture("timm", name, partial(load_timm, name, img_size=SIZE))
         else:
             yield Architecture("timm", name, make)
 
