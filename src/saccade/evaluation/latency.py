@@ -52,6 +52,14 @@ class Latency:
         self._milliseconds.append(milliseconds)
         self._keyframe.append(keyframe)
 
+    def __len__(self) -> int:
+        return len(self._milliseconds)
+
+    @property
+    def milliseconds(self) -> list[float]:
+        """Of every step in order, without those of the warm-up."""
+        return self._milliseconds.tolist()
+
     def compute(self) -> dict[str, float | None]:
         """The ``latency_ms`` of the contract; percentiles by linear interpolation.
 
