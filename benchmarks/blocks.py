@@ -82,6 +82,7 @@ class Configuration:
         device: As torch names it.
         baselines: Names in ``dense``.
         seconds: Time for rounds, beyond the least number of them.
+        rounds: The least number of rounds.
         seed: Of weights, frames, sets of blocks, and orders.
     """
 
@@ -93,6 +94,7 @@ class Configuration:
     device: str
     baselines: tuple[str, ...]
     seconds: float
+    rounds: int
     seed: int
 
     def __str__(self) -> str:
@@ -143,7 +145,7 @@ def measure(configuration: Configuration) -> list[Row]:
         contestants,
         device,
         seconds=configuration.seconds,
-        least=LEAST_ROUNDS,
+        least=configuration.rounds,
         most=MOST_ROUNDS,
         seed=configuration.seed,
     )
@@ -335,6 +337,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dense", nargs="+", help="baselines; default: all that the device has")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seconds", type=float, default=120.0, help="for the rounds of each configuration")
+    parser.add_argument(
+        "--rounds", type=int, default=LEAST_ROUNDS, help=f"at least so many; default: {LEAST_ROUNDS}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default: blocks.json among the results of this machine")
     return parser.parse_args()
@@ -370,6 +375,7 @@ def configurations(arguments: argparse.Namespace) -> list[Configuration]:
                         str(placement.device),
                         tuple(wanted),
                         arguments.seconds,
+                        arguments.rounds,
                         arguments.seed,
                     )
                 )
