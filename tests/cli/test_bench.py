@@ -11,6 +11,7 @@ from PIL import Image
 
 from saccade.cli import main
 from saccade.cli.progress import StepProgress
+from saccade.cli.summary import number
 
 from .conftest import half_bright
 
@@ -40,13 +41,13 @@ def camvid(tmp_path: Path) -> Path:
     root = tmp_path / "camvid"
     for folder in ("train", "trainannot", "val", "valannot"):
         (root / folder).mkdir(parents=True)
-    for split, numbers in (("val", range(7959, 7967, 2)), ("train", (1, 31))):
-        for i, number in enumerate(numbers):
+    for split, indices in (("val", range(7959, 7967, 2)), ("train", (1, 31))):
+        for i, index in enumerate(indices):
             image = half_bright(8 * (i + 1))
             label = (image[:, :, 0] == 0).astype(np.uint8)
             label[0] = 2
-            Image.fromarray(image).save(root / split / f"0016E5_{number:05d}.png")
-            Image.fromarray(label).save(root / f"{split}annot" / f"0016E5_{number:05d}.png")
+            Image.fromarray(image).save(root / split / f"0016E5_{index:05d}.png")
+            Image.fromarray(label).save(root / f"{split}annot" / f"0016E5_{index:05d}.png")
     return root
 
 
@@ -96,7 +97,7 @@ def test_targets_are_rows_of_the_methods_that_have_one(tmp_path, network, frames
 def test_figures_printed_are_those_of_the_json(tmp_path, network, frames, capsys):
     rows = bench(tmp_path / "x.json", frames, "--methods", "blockcopy", "--network", network, *BLOCKS)
     text = capsys.readouterr().out
-    assert max(len(line) for line in text.splitlines() if "wrote" not in line and "frames" not in line) <= 80
+    assert max(len(line) for line in text.splitlines() if "wrote" not in line and "frames" not in line) <= 92
     for row in rows:
         lines = [line.split() for line in text.splitlines() if line.strip().startswith(f"{row['method']} ")]
         printed = {word for line in lines for word in line}
@@ -105,9 +106,111 @@ def test_figures_printed_are_those_of_the_json(tmp_path, network, frames, capsys
             assert f"{value:.3g}" in printed
         for key in ("speedup_vs_dense_best", "realised"):
             assert f"{row[key]:.2f}" in printed
+        for key in ("fps", "fps_with_io", "peak_memory_mb"):
+            assert row[key] is None or number(row[key]) in printed
         assert f"{100 * row['agreement_with_dense']:.1f}" in printed
     assert rows[0]["placement"] in " ".join(text.split())
     assert f"wrote {tmp_path / 'x.json'}" in text
+
+
+def test_settings_that_nobody_chose_are_not_printed(tmp_path, network, frames, capsys):
+    words = [frames, "--methods", "blockcopy", "--network", network, "--block-size", "16", "--max-age", "9"]
+    bench(tmp_path / "x.json", *words)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "blockcopy target 0.5, block size 16, policy change, max age 9 " in text
+    assert "learning rate" not in text
+
+
+def test_policies_sizes_and_precisions_are_combined(tmp_path, network, frames, capsys):
+    choices = ["--policies", "change,all", "--sizes", "32x64,16x32", "--precisions", "fp32,bf16"]
+    words = ["bench", frames, "--methods", "blockcopy", "--network", network, *choices, "--max-frames", "3"]
+    out = tmp_path / "x.json"
+    assert main([*map(str, words), "--block-size", "16", "--device", "cpu", "--json", str(out)]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["height"], row["precision"], row["config"].get("policy")) for row in rows] == [
+        (height, precision, policy)
+        for height in (32, 16)
+        for precision in ("fp32", "bf16")
+        for policy in (None, "change", "all")
+    ]
+    assert [row["method"] for row in rows] == ["frame", "blockcopy", "blockcopy"] * 4
+    for row in rows:
+        if row["config"].get("policy") == "all":
+            assert (row["executed_fraction"], row["agreement_with_dense"]) == (1, 1)
+    text = capsys.readouterr().out
+    assert text.count("milliseconds of a frame") == 4
+    assert text.count("runs on") == 0  # it differs: it is in the headings
+
+
+def test_the_report_is_written_with_the_command_and_without_pictures_where_asked(tmp_path, network, frames):
+    page = tmp_path / "x.html"
+    words = [frames, "--methods", "blockcopy", "--network", network, *BLOCKS, "--html", page]
+    bench(tmp_path / "x.json", *words)
+    text = page.read_text()
+    assert "data:image/jpeg" in text
+    assert "saccade bench" in text
+    bench(tmp_path / "x.json", *words, "--no-pictures")
+    assert "data:image/jpeg" not in page.read_text()
+
+
+def test_an_interrupted_bench_goes_on_with_resume(tmp_path, network, frames, capsys, monkeypatch):
+    out = tmp_path / "x.json"
+    words = ["bench", str(frames), "--methods", "blockcopy", "--targets", "0.5,0.25", "--network", network]
+    words += [*BLOCKS, *CPU, "--json", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr(StepProgress, "report", _interrupt_in("blockcopy 0.5"))
+        assert main([*words, "--resume"]) == 130
+    assert "go on with the same command and --resume" in capsys.readouterr().err
+    before = json.loads(out.read_text())
+    assert [row["method"] for row in before["rows"]] == ["frame"]
+    assert main([*words, "--resume"]) == 0
+    after = json.loads(out.read_text())
+    assert after["rows"][0] == before["rows"][0]
+    assert [row["config"].get("target") for row in after["rows"]] == [None, 0.5, 0.25]
+    assert after["command"].startswith(f"saccade bench {frames} --methods blockcopy")
+    assert "--resume" not in after["command"]
+    # Everything is finished: nothing is measured again, and the table is printed.
+    monkeypatch.setattr(StepProgress, "report", _interrupt_in("blockcopy 0.5"))
+    capsys.readouterr()
+    assert main([*words, "--resume"]) == 0
+    assert "blockcopy 0.25" in capsys.readouterr().out
+    assert json.loads(out.read_text()) == after
+
+
+def _interrupt_in(label: str):
+    def report(self, doing: str, done: int, total: int | None) -> None:
+        if doing == label:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def test_resume_refuses_other_settings_and_says_which(tmp_path, network, frames, capsys):
+    out = tmp_path / "x.json"
+    call = ["bench", str(frames), "--network", network, *CPU, "--json", str(out)]
+    assert main([*call, "--max-frames", "2"]) == 0
+    before = out.read_text()
+    for changed, told in (
+        (["--max-frames", "3"], "max frames 2, and this is 3"),
+        (["--max-frames", "2", "--seed", "1"], "seed 0, and this is 1"),
+        (["--max-frames", "2", "--size", "16x32"], "setups"),
+        (["--max-frames", "2", "--methods", "blockcopy"], "methods"),
+    ):
+        capsys.readouterr()
+        assert main([*call, *changed, "--resume"]) == 2
+        assert f"{out} was measured with {told}" in capsys.readouterr().err
+        assert out.read_text() == before
+
+
+def test_resume_needs_a_file_of_a_bench(tmp_path, network, frames, capsys):
+    call = ["bench", str(frames), "--network", network, *CPU, "--resume"]
+    assert main(call) == 2
+    assert "name it with --json" in capsys.readouterr().err
+    other = tmp_path / "other.json"
+    other.write_text('{"something": "else"}')
+    assert main([*call, "--json", str(other)]) == 2
+    assert "no file that a bench can go on with" in capsys.readouterr().err
+    assert other.read_text() == '{"something": "else"}'
 
 
 def test_max_frames_and_several_sources(tmp_path, network, make_video):
@@ -140,7 +243,7 @@ def test_methods_may_warm_up_on_another_split(tmp_path, network, camvid):
 
 def test_ctrl_c_keeps_the_rows_that_are_finished(tmp_path, network, frames, capsys, monkeypatch):
     def interrupt(self, doing, done, total):
-        if doing == "blockcopy" and total and done == total - 2:
+        if doing == "blockcopy" and total and done >= total - 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(StepProgress, "report", interrupt)
@@ -149,7 +252,10 @@ def test_ctrl_c_keeps_the_rows_that_are_finished(tmp_path, network, frames, caps
     assert main([*words, *BLOCKS, *CPU]) == 130
     assert [row["method"] for row in json.loads(out.read_text())["rows"]] == ["frame"]
     captured = capsys.readouterr()
-    assert captured.err == "saccade: interrupted after 1 of 2 rows; what was finished is kept\n"
+    assert captured.err == (
+        "saccade: interrupted after 1 of 2 rows; what was finished is kept; go on with the same command and "
+        "--resume\n"
+    )
     assert f"wrote {out}" in captured.out
 
 
@@ -177,6 +283,11 @@ BROKEN = "return self.scores(frames if frames.sum() > 0 else -frames)"
         (["FRAMES", "--target", "0.5"], "--target is not a setting of frame; it is one of blockcopy"),
         (["FRAMES", "--targets", "0.5"], "--target is not a setting of frame; it is one of blockcopy"),
         (["FRAMES", "--methods", "blockcopy", "--target", ".5", "--targets", ".5"], "give only one of them"),
+        (["FRAMES", "--methods", "blockcopy", "--policies", "all,best"], "there is no policy 'best'"),
+        (["FRAMES", "--precisions", "fp32,int3"], "there is no precision 'int3'"),
+        (["FRAMES", "--sizes", "32x64,half"], "half is not a frame size"),
+        (["FRAMES", "--sizes", "32x64", "--scale", "0.5"], "sizes and scales both"),
+        (["FRAMES", "--networks", "a,b", "--weights", "w.safetensors"], "--networks"),
         (["FRAMES", "--methods", "blockcopy", "--targets", "half"], "'half' are not numbers"),
         (["FRAMES", "--methods", "blockcopy", "--targets", "0.5,2"], "target 2.0"),
         (["FRAMES", "--split", "val"], "--split is of a data set"),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from cyclopts import App, CycloptsError, Parameter
 
-from saccade.cli.options import choose_config, choose_configs, describe_fields, parse_size, settings_class
+from saccade.cli.options import choose_config, describe_fields, parse_size, settings_class
 from saccade.errors import ConfigError
 
 
@@ -113,34 +113,6 @@ def test_fields_that_an_option_of_every_command_sets_are_no_flags():
     assert "seed" not in {f.name for f in fields(settings_class(CONFIGS))}
     assert choose_config("keyframe", {}, CONFIGS, {"seed": 7}) == KeyframeConfig(seed=7)
     assert choose_config("skip", {}, CONFIGS, {"seed": 7}) == SkipConfig()
-
-
-def test_settings_of_several_methods_go_to_those_that_have_them():
-    given = {"target": 0.1, "policy": None, "halo": False, "key_interval": 3}
-    assert choose_configs(["skip", "keyframe"], given, (), CONFIGS, {"seed": 7}) == [
-        SkipConfig(target=0.1, halo=False),
-        KeyframeConfig(target=0.1, key_interval=3, seed=7),
-    ]
-
-
-def test_a_method_has_a_configuration_for_each_target():
-    configs = CONFIGS | {"plain": PlainConfig}
-    assert choose_configs(["plain", "skip"], {"policy": "all"}, (0.5, 0.25), configs) == [
-        PlainConfig(),
-        SkipConfig(target=0.5, policy="all"),
-        SkipConfig(target=0.25, policy="all"),
-    ]
-    with pytest.raises(ConfigError, match=r"--target is not a setting of plain; it is one of skip, keyframe"):
-        choose_configs(["plain"], {}, (0.5,), configs)
-    with pytest.raises(ConfigError, match="give only one of them"):
-        choose_configs(["skip"], {"target": 0.5}, (0.5,), configs)
-
-
-def test_setting_that_none_of_several_methods_has_is_refused():
-    with pytest.raises(ConfigError, match=r"--key-interval is not a setting of plain or skip; .* keyframe"):
-        choose_configs(["plain", "skip"], {"key_interval": 3}, (), CONFIGS | {"plain": PlainConfig})
-    with pytest.raises(ConfigError, match=r"no method 'nope'"):
-        choose_configs(["nope"], {}, (), CONFIGS)
 
 
 def test_setting_of_another_method_is_refused_and_its_owner_named():

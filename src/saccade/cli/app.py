@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from cyclopts import App, CycloptsError
@@ -74,6 +75,10 @@ COMMANDS = {
 }
 
 
+CALLED: ContextVar[tuple[str, ...]] = ContextVar("CALLED", default=())
+"""The words after ``saccade`` of the command that runs, for those that note how they were called."""
+
+
 def build_app() -> App:
     """The command line, with every command imported only when it is called or explained."""
     app = App(
@@ -103,6 +108,7 @@ def run_command(words: Sequence[str]) -> None:
         ConfigError: Unknown command or option, a missing value, or one of the wrong type.
     """
     app = build_app()
+    CALLED.set(tuple(words))
     try:
         app(words, print_error=False, exit_on_error=False, verbose=False, result_action="return_none")
     except CycloptsError as error:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from saccade.cli.notes import say
 from saccade.cli.summary import Values, frames_text, network_text, number, settings_text, share
 from saccade.cli.tables import print_facts, print_rows
+from saccade.methods.registry import registered_method
 
 SPEED = ("method", "mean", "p50", "p95", "max", "dense", "speed-up", "realised")
 WORK = ("method", "GMACs", "later", "blocks", "later ", "equal pixels")
 ACCURACY = ("mIoU", "lowest")
+LOOP = ("method", "frames/s", "with I/O", "MB", "network")
+PARTS = {"policy": "policy", "policy_training": "learning", "flow": "flow", "halo": "halo"}
+"""Parts of the MACs besides the network, and what to call them."""
+
+ALWAYS = ("policy", "target", "interval")
+"""Settings that are named also where they are the default."""
 
 Named = Sequence[tuple[str, Mapping[str, Any]]]
 """Method and configuration of every row."""
 
 
 def varying(rows: Named, method: str) -> list[str]:
-    """Settings in which the rows of a method differ."""
+    """Settings in which the rows of a method differ; the policy first, as all others depend on it."""
     configs = [config for name, config in rows if name == method]
-    return [key for key in configs[0] if any(config[key] != configs[0][key] for config in configs)]
+    found = [key for key in configs[0] if any(config[key] != configs[0][key] for config in configs)]
+    return sorted(found, key=lambda key: key != "policy")
 
 
 def labels_of(rows: Named) -> list[str]:
@@ -30,36 +39,73 @@ def labels_of(rows: Named) -> list[str]:
     ]
 
 
-def print_bench(rows: Sequence[Values]) -> None:
-    """The tables of ``saccade bench``."""
-    first = rows[0]
-    named = [(row["method"], row["config"]) for row in rows]
-    labels = labels_of(named)
+def chosen_settings(rows: Named, method: str) -> dict[str, Any]:
+    """Settings that all rows of a method have in common, without those that nobody chose."""
+    config = next(config for name, config in rows if name == method)
+    defaults = {f.name: f.default for f in fields(registered_method(method).config_class)}
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in varying(rows, method) and (key in ALWAYS or value != defaults.get(key))
+    }
+
+
+def print_bench(groups: Sequence[Sequence[Values]]) -> None:
+    """The tables of ``saccade bench``.
+
+    Args:
+        groups: Rows of the same network, size and precision together.
+    """
+    facts = [_facts(rows) for rows in groups]
+    common = {name: text for name, text in facts[0].items() if all(f.get(name) == text for f in facts)}
+    print_facts(_title(groups[0][0]), common)
+    for rows, own in zip(groups, facts, strict=True):
+        differing = {name: text for name, text in own.items() if name not in common}
+        if differing:
+            print_facts("; ".join(differing.values()), {})
+        _print_group(rows)
+    for note in dict.fromkeys(note for rows in groups for row in rows for note in row["warnings"]):
+        say(note)
+
+
+def _facts(rows: Sequence[Values]) -> dict[str, str]:
+    """What all rows have in common."""
+    first, named = rows[0], [(row["method"], row["config"]) for row in rows]
     facts = {"network": network_text(first), "runs on": first["placement"], "frames": frames_text(first)}
-    for method, config in named:
-        if method not in facts:
-            facts[method] = settings_text(
-                {key: value for key, value in config.items() if key not in varying(named, method)}
-            )
-    print_facts(_title(first), {name: text for name, text in facts.items() if text})
+    for method, _ in named:
+        facts.setdefault(method, settings_text(chosen_settings(named, method)))
+    return {name: text for name, text in facts.items() if text}
+
+
+def _print_group(rows: Sequence[Values]) -> None:
+    labels = labels_of([(row["method"], row["config"]) for row in rows])
+    labelled = list(zip(labels, rows, strict=True))
     print_rows(
-        "milliseconds of a frame, the first included; and of dense execution at its best",
+        f"milliseconds of a frame, the first included; and of dense execution at its best{_dense(rows[0])}",
         SPEED,
-        [(label, *_speed(row)) for label, row in zip(labels, rows, strict=True)],
+        [(label, *_speed(row)) for label, row in labelled],
         numbers=SPEED[1:],
     )
-    scored = first["miou"] is not None
+    scored = rows[0]["miou"] is not None
     print_rows(
         "what a frame takes, on average, and later frames alone (without the first); answers",
         WORK + ACCURACY * scored,
-        [
-            (label, *_work(row), *(_score(row) if scored else ()))
-            for label, row in zip(labels, rows, strict=True)
-        ],
+        [(label, *_work(row), *(_score(row) if scored else ())) for label, row in labelled],
         numbers=(*WORK[1:], *ACCURACY),
     )
-    for note in dict.fromkeys(note for row in rows for note in row["warnings"]):
-        say(note)
+    parts = [key for key in PARTS if any(row["gmacs"][key] for row in rows)]
+    columns = (*LOOP, *(PARTS[key] for key in parts))
+    print_rows(
+        "steps alone, and with reading and drawing; memory at its peak; GMACs by part",
+        columns,
+        [(label, *_loop(row), *(_or_dash(row["gmacs"][key]) for key in parts)) for label, row in labelled],
+        numbers=columns[1:],
+    )
+
+
+def _dense(row: Values) -> str:
+    best = row["dense"]["best"]
+    return f" ({best})" if best else ""
 
 
 def _title(row: Values) -> str:
@@ -86,6 +132,11 @@ def _work(row: Values) -> tuple[str, ...]:
 
 def _score(row: Values) -> tuple[str, ...]:
     return tuple("-" if row[key] is None else f"{row[key]:.4f}" for key in ("miou", "miou_min"))
+
+
+def _loop(row: Values) -> tuple[str, ...]:
+    values = row["fps"], row["fps_with_io"], row["peak_memory_mb"], row["gmacs"]["network"]
+    return tuple(map(_or_dash, values))
 
 
 def _or_dash(value: float | None) -> str:

@@ -141,47 +141,6 @@ def choose_config(
     return config(**values, **{name: value for name, value in (shared or {}).items() if name in known})
 
 
-def choose_configs(
-    methods: Sequence[str],
-    given: Mapping[str, Any],
-    targets: Sequence[float],
-    configs: Configs,
-    shared: Mapping[str, Any] | None = None,
-) -> list[Any]:
-    """The configurations of several methods: a setting goes to all that have it.
-
-    Args:
-        methods: Their names.
-        given: As for ``choose_config``.
-        targets: Methods with a ``target`` have one configuration for each of these.
-        configs: The methods there are.
-        shared: As for ``choose_config``.
-
-    Raises:
-        ConfigError: Unknown method, or a setting that none of these methods has.
-    """
-    values = {name: value for name, value in given.items() if value is not None}
-    if targets and "target" in values:
-        raise ConfigError("--target and --targets both say how much to execute; give only one of them")
-    known = {}
-    for method in methods:
-        config = configs[method] if method in configs else registered_method(method).config_class
-        known[method] = {setting.name for setting in fields(config)}
-    for name in [*values, *["target"] * bool(targets)]:
-        if not any(name in names for names in known.values()):
-            having = [m for m, other in configs.items() if name in {f.name for f in fields(other)}]
-            raise ConfigError(
-                f"--{name.replace('_', '-')} is not a setting of {' or '.join(methods)}; it is one of "
-                f"{', '.join(having)}: leave it out, or name one of these with --methods"
-            )
-    chosen = []
-    for method, names in known.items():
-        own = {name: value for name, value in values.items() if name in names}
-        for one in [{"target": target} for target in targets] if targets and "target" in names else [{}]:
-            chosen.append(choose_config(method, own | one, configs, shared))
-    return chosen
-
-
 def describe_fields(config: type[Any]) -> dict[str, str]:
     """Help text of every field, from the ``Args`` section of the dataclass's docstring."""
     _, _, section = (config.__doc__ or "").partition("Args:\n")

@@ -27,7 +27,7 @@ class KeptLabels:
     def put(self, place: Place, labels: np.ndarray) -> None:
         """Keep a map of class ids, uint8."""
         if self._keep:
-            self._packed[place] = labels.shape, zlib.compress(np.ascontiguousarray(labels), 1)
+            self._packed[place] = labels.shape, zlib.compress(labels.tobytes(), 1)
 
     def get(self, place: Place) -> np.ndarray | None:
         """The map that was kept, in its shape; None where there is none."""
