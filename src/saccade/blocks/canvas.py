@@ -66,6 +66,10 @@ class Canvas:
         self._owned = owned or pixels.data_ptr() != value.data_ptr()
         self.pixels = pixels
 
+    def holds_nan(self) -> bool:
+        """Is something in it not a number?"""
+        return self.pixels is not None and bool(self.pixels.sum().isnan())
+
     def write(self, cells: Cells, blocks: Tensor) -> None:
         """Put the values of executed cells in their places; ``prepare`` has made room."""
         assert self.pixels is not None

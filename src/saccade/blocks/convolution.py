@@ -109,6 +109,7 @@ class Convolution:
         *,
         overwrite: bool = False,
         room: Tensor | None = None,
+        careful: bool = False,
     ) -> Tensor:
         """Convolve.
 
@@ -119,8 +120,9 @@ class Convolution:
             overwrite: The result may take the memory of ``other``.
             room: Memory for the result that is at hand. Fresh memory for a large map costs more than
                 clearing old memory, because the system clears it too, page by page.
+            careful: Keep what is not a number. oneDNN's activations make zeros of it.
         """
-        if self._packs(x, other):
+        if self._packs(x, other) and not (careful and self.activation):
             if room is not None and not overwrite and self._ends_simply():
                 other, overwrite = room.zero_() if other is None else room.copy_(other), True
             return self._onednn(x, padding, other, overwrite)
@@ -202,7 +204,10 @@ class Convolution:
                 [],
                 None,
             )
-            if overwrite and other.is_contiguous(memory_format=torch.channels_last):
+            in_place = overwrite and other.is_contiguous(memory_format=torch.channels_last)
+            if not in_place and self.groups > 1:  # PyTorch passes such a sum on to oneDNN in place only
+                other, in_place = other.clone(memory_format=torch.channels_last), True
+            if in_place:
                 y = ops._convolution_pointwise_.binary(other, x, *ending)
             else:
                 y = ops._convolution_pointwise.binary(x, other, *ending)

@@ -86,6 +86,7 @@ class BlockNetwork:
         self._fresh: set[int] = set()
         self._streams = 0
         self._whole: dict[str, list[Tensor]] = {}
+        self._careful = False
         self.use(Tuning())
 
     @torch.no_grad()
@@ -201,12 +202,14 @@ class BlockNetwork:
             copy: Give copies. Else the memory is shared, and good until the next step.
 
         Returns:
-            ``fresh`` (N,) bool: the streams whose next frame is executed in full; ``executed``; and the
-            latest values, ``canvas.NAME`` (N, h, w, channels) and ``output.NAME.STREAM``.
+            ``fresh`` (N,) bool: the streams whose next frame is executed in full; ``executed``; ``careful``,
+            whether some values may not be numbers; and the latest values, ``canvas.NAME``
+            (N, h, w, channels) and ``output.NAME.STREAM``.
         """
         state = {"fresh": torch.tensor([n in self._fresh for n in range(self._streams)], dtype=torch.bool)}
         if self.executed is not None:
             state["executed"] = self.executed.clone()
+            state["careful"] = torch.tensor(self._careful)
         for name, canvas in self._canvases.items():
             if canvas.pixels is not None:
                 state[f"canvas.{name}"] = canvas.pixels.detach()
@@ -230,6 +233,7 @@ class BlockNetwork:
         if running:
             values = {step.name: step.operations[-1].value for step in self.steps}
             wanted["executed"] = (streams, *self.grid.shape), torch.int8
+            wanted["careful"] = (), torch.bool
             for name, canvas in self._canvases.items():
                 shape = (streams, *canvas.level.size, canvas.payload)
                 wanted[f"canvas.{name}"] = shape, values[name].dtype
@@ -248,6 +252,7 @@ class BlockNetwork:
         self._streams = streams
         self._fresh = {n for n, fresh in enumerate(state["fresh"].tolist()) if fresh}
         self.executed = state["executed"].cpu().clone() if running else None
+        self._careful = running and bool(state["careful"])
         for name, canvas in self._canvases.items():
             canvas.restore(state[f"canvas.{name}"].to(device, copy=copy) if running else None)
         self._whole = {
@@ -266,6 +271,8 @@ class BlockNetwork:
         """Run all steps, and keep what the network gives back."""
         run = Run(self._spatial, self._canvases, selection, len(frames))
         run.recording = torch.is_grad_enabled() and frames.requires_grad
+        if selection is not None and self._careful:  # only until what was no number has been executed again
+            run.careful = any(canvas.holds_nan() for canvas in self._canvases.values())
         for step in self.steps:
             if isinstance(step, InputStep):
                 step.frames = frames
@@ -276,6 +283,7 @@ class BlockNetwork:
                 self._run_segment(segment, run, selection)
         for name in self._outputs - set(self._canvases):
             self._keep(name, run.values[name])
+        self._careful = run.careful
 
     def _run_maps(self, run: Run, frames: Tensor) -> None:
         """A dense frame: every step on whole maps, which become the canvases."""

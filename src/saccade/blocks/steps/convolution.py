@@ -84,7 +84,7 @@ class ConvolutionStep(WindowStep):
     def on_blocks(self, run: Run) -> Any:
         if self.map_from is not None and run.count(self.spatial) >= self.map_from:
             return self._from_map(run)
-        if self.winograd and not run.recording:
+        if self.winograd and not (run.recording or run.careful):
             return self._by_winograd(run, run.pixels(self.source, IMAGE))
         if self.matrix:
             return self._by_matrix(run)
@@ -161,7 +161,7 @@ class ConvolutionStep(WindowStep):
             shifted = kernels.gather(
                 pixels, cells.stream, top + down, left + across, size, border=border, fill=fill
             )
-            total = tap(shifted.permute(0, 3, 1, 2), other=total, overwrite=overwrite)
+            total = tap(shifted.permute(0, 3, 1, 2), other=total, overwrite=overwrite, careful=run.careful)
             overwrite = True
         assert total is not None
         return total
@@ -181,7 +181,7 @@ class ConvolutionStep(WindowStep):
         other = None
         if self.other:
             other = to_pixels(run.blocks(self.other), IMAGE).view(1, 1, len(stream), -1).permute(0, 3, 1, 2)
-        result = kernel.as_product()(matrix, other=other)
+        result = kernel.as_product()(matrix, other=other, careful=run.careful)
         return result.permute(0, 2, 3, 1).reshape(len(cells), height, width, -1).permute(0, 3, 1, 2)
 
     def _from_map(self, run: Run) -> Tensor:
@@ -203,12 +203,13 @@ class ConvolutionStep(WindowStep):
 
     def compute(self, windows: Tensor, run: Run) -> Tensor:
         other = run.blocks(self.other) if self.other else None
-        return self.convolution(windows, other=other, overwrite=self.may_overwrite(self.other, run))
+        overwrite = self.may_overwrite(self.other, run)
+        return self.convolution(windows, other=other, overwrite=overwrite, careful=run.careful)
 
     def on_maps(self, run: Run) -> Any:
         x = self.map_of(run)
         other = run.values[self.other] if self.other else None
-        if self.winograd and not run.recording:
+        if self.winograd and not (run.recording or run.careful):
             return self._map_by_winograd(x, other, run)
         top, bottom, left, right = self.padding
         zeros = self.window.border is Border.CONSTANT and not self.window.fill
@@ -217,7 +218,8 @@ class ConvolutionStep(WindowStep):
         else:
             x, padding = pad_map(x, self.padding, self.window), (0, 0)
         overwrite = self.may_overwrite(self.other, run)
-        return self.convolution(x, padding, other, overwrite=overwrite, room=run.room(self.name))
+        room = run.room(self.name)
+        return self.convolution(x, padding, other, overwrite=overwrite, room=room, careful=run.careful)
 
 
 class TransposedConvolutionStep(WindowStep):

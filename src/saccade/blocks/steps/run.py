@@ -47,6 +47,8 @@ class Run:
 
     Attributes:
         recording: Gradients will be wanted, so that nothing may be overwritten.
+        careful: Some values may not be numbers. oneDNN's activations would make zeros of them, and Winograd's
+            algorithm spread them over tiles, so that neither is used.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Run:
         self.carried: dict[str, list[Any]] = {}
         self.batch_number = 0
         self.recording = False
+        self.careful = False
         self._cells: Cells | None = None
         self._memo: dict[object, Any] = {}
 
@@ -73,6 +76,11 @@ class Run:
         """The batch of cells that is executed now."""
         assert self._cells is not None
         return self._cells
+
+    def look_at(self, frames: Tensor) -> None:
+        """Be careful from now on if something in frames (or blocks of them) is not a number."""
+        if not self.careful and frames.device.type == "cpu":  # other devices lose nothing, and would wait
+            self.careful = bool(frames.detach().sum().isnan())
 
     def count(self, spatial: Spatial | None) -> int:
         """Number of cells of a level that are executed in all."""

@@ -76,7 +76,9 @@ class InputStep(Step):
         cells, level = run.cells, self.spatial.level
         pixels = run.once(self.name, lambda: to_pixels(self.frames, IMAGE))
         blocks = kernels.gather(pixels, cells.stream, *cells.corner(level), level.cell)
+        run.look_at(blocks)
         return from_pixels(blocks, self.spatial.dims, self.shape[1:2])
 
     def on_maps(self, run: Run) -> Any:
+        run.look_at(self.frames)
         return self.frames
