@@ -1,13 +1,14 @@
 """Which public architectures the block engine converts, how exactly, and how much of their work it saves.
 
     python benchmarks/coverage.py [--only TEXT ...]    # correctness; minutes per ten networks
-    python benchmarks/coverage.py --time               # speed-ups, on an otherwise idle machine
+    python benchmarks/coverage.py --time [THREADS]     # speed-ups, on an otherwise idle machine
     python benchmarks/coverage.py --page               # docs/coverage.md from the results, measuring nothing
 
 Every network runs in a process of its own with a time limit, one after the other, so that one that fails (or
 exhausts the memory) stops none of the others. Results are kept in
 ``benchmarks/results/<machine>/coverage.json``, which is written after every network; those measured before
-are replaced one by one, and a run without ``--time`` keeps the speed-ups.
+are replaced one by one, and a run without ``--time`` keeps the speed-ups. With ``--resume`` a run that was
+interrupted goes on.
 """
 
 from __future__ import annotations
@@ -81,11 +82,12 @@ def measure(results: dict[str, Any], path: Path, arguments: argparse.Namespace) 
     rows = {f"{row['library']}/{row['name']}": row for row in results.get("networks", [])}
     for number, key in enumerate(wanted, 1):
         known = rows.get(key, {"reason": "not yet seen"})
-        if arguments.resume and not known["reason"] and (known.get("timing") or not arguments.time):
+        timed = known.get("timing") or {}
+        if arguments.resume and not known["reason"] and arguments.time in (None, timed.get("threads")):
             continue
-        row = apart(key, time=arguments.time)
-        if not arguments.time and rows.get(key, {}).get("timing"):
-            row["timing"] = rows[key]["timing"]
+        row = apart(key, arguments.time, arguments.seconds)
+        if arguments.time is None and timed:
+            row["timing"] = timed
         rows[key] = row
         print(f"{number} of {len(wanted)}  {key}: {in_words(row)}", flush=True)
         results = {
@@ -100,7 +102,7 @@ def measure(results: dict[str, Any], path: Path, arguments: argparse.Namespace) 
         write_atomic(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
 
 
-def apart(key: str, *, time: bool) -> dict[str, Any]:
+def apart(key: str, threads: int | None, seconds: float) -> dict[str, Any]:
     """The row of one network, from a process of its own.
 
     The process is a fork of one that has imported the libraries and done nothing else: importing takes longer
@@ -109,7 +111,7 @@ def apart(key: str, *, time: bool) -> dict[str, Any]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([library for library in ("torch", *LIBRARIES) if find_spec(library)])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=serve, args=(sender, key, time))
+    process = context.Process(target=serve, args=(sender, key, threads, seconds))
     process.start()
     sender.close()
     try:
@@ -126,9 +128,11 @@ def apart(key: str, *, time: bool) -> dict[str, Any]:
         process.join()
 
 
-def serve(connection: Connection, key: str, time: bool) -> None:
+def serve(connection: Connection, key: str, threads: int | None, seconds: float) -> None:
     """The life of a process: look at one network, and send its row."""
-    connection.send(look_at(catalogue()[key], time=time))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    connection.send(look_at(catalogue()[key], seconds if threads is not None else None))
 
 
 def unusable(key: str, reason: str) -> dict[str, Any]:
@@ -137,8 +141,8 @@ def unusable(key: str, reason: str) -> dict[str, Any]:
     return {"library": library, "name": name, "exports": None, "reason": reason}
 
 
-def look_at(architecture: Architecture, *, time: bool) -> dict[str, Any]:
-    """Everything about one network."""
+def look_at(architecture: Architecture, seconds: float | None) -> dict[str, Any]:
+    """Everything about one network; its speed-up measured for so long, or not at all."""
     warnings.simplefilter("ignore")
     height, width = architecture.size
     row: dict[str, Any] = {
@@ -168,8 +172,8 @@ def look_at(architecture: Architecture, *, time: bool) -> dict[str, Any]:
     try:
         with torch.no_grad():
             row |= errors(network, converted, frames)
-            if time:
-                row |= {"timing": timing(network, frames, architecture.block)}
+            if seconds is not None:
+                row |= {"timing": timing(network, frames, architecture.block, seconds)}
     except Exception as error:
         traceback.print_exc()
         return row | {"reason": f"execution fails: {in_one_line(error)}"}
@@ -238,7 +242,7 @@ def errors(network: nn.Module, converted: BlockNetwork, frames: Tensor) -> dict[
     }
 
 
-def timing(network: nn.Module, frames: Tensor, block: int) -> dict[str, Any]:
+def timing(network: nn.Module, frames: Tensor, block: int, seconds: float) -> dict[str, Any]:
     """Eager dense execution, the engine's dense frame, and a quarter of the blocks, in turns."""
     network = network.to(memory_format=torch.channels_last)
     frames = frames.contiguous(memory_format=torch.channels_last)
@@ -254,7 +258,7 @@ def timing(network: nn.Module, frames: Tensor, block: int) -> dict[str, Any]:
         Contestant("engine dense", lambda n: converted.dense(frame(n))),
         Contestant("blocks", lambda n: converted.step(frame(n), sets[n // 2 % SETS]), 2 * SETS),
     ]
-    times = time_in_turns(contestants, device, seconds=20, least=3, most=ROUNDS, seed=0)
+    times = time_in_turns(contestants, device, seconds=seconds, least=3, most=ROUNDS, seed=0)
     ratios = [
         min(eager, whole) / blocks
         for eager, whole, blocks in zip(times["eager"], times["engine dense"], times["blocks"], strict=True)
@@ -342,12 +346,21 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--only", nargs="+", metavar="TEXT", help="networks whose LIBRARY/NAME contains a text"
     )
     parser.add_argument(
-        "--time", action="store_true", help="also measure speed-ups; the machine must be idle"
+        "--time",
+        nargs="?",
+        type=int,
+        const=torch.get_num_threads(),
+        metavar="THREADS",
+        help="also measure speed-ups, on so many threads (default: all); the machine must be idle",
     )
-    parser.add_argument("--resume", action="store_true", help="leave networks alone that ran")
+    parser.add_argument("--seconds", type=float, default=6, help="measure each speed-up for about so long")
+    parser.add_argument("--resume", action="store_true", help="leave networks alone that ran as asked for")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page")
     parser.add_argument("--out", type=Path, help="default: coverage.json among the results of this machine")
-    return parser.parse_args(arguments)
+    found = parser.parse_args(arguments)
+    if found.time is not None and found.time < 1:
+        parser.error(f"--time {found.time}: give 1 thread or more")
+    return found
 
 
 if __name__ == "__main__":
