@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from saccade.cli.detection_options import Frames, Sequences, chosen_frames
 from saccade.cli.options import DEFAULTS, MethodOptions, parse_pairs, read_whole
+from saccade.errors import ConfigError
 
 
 def command(
@@ -50,6 +52,8 @@ def command(
             help="Options of the data set: --data clips=2 classes=cityscapes for the world.",
         ),
     ] = (),
+    sequences: Sequences = None,
+    frames: Frames = None,
     max_frames: Annotated[
         int | None,
         Parameter(converter=read_whole, show_default="all", help="Use only so many frames of the split."),
@@ -80,28 +84,36 @@ def command(
 
     with StepProgress("loading the network", "frames") as progress:
         from saccade.cli.labelled import open_labelled
+        from saccade.evaluation.detection import evaluate_detection
         from saccade.evaluation.evaluate import evaluate
         from saccade.evaluation.protocols import choose_protocol
         from saccade.networks import network_info
+        from saccade.networks.detector import is_detector
         from saccade.video import check_file
 
-        opened, before = open_labelled(dataset, root, split, parse_pairs("--data", data), warmup_clips)
+        wanted = parse_pairs("--data", data) | chosen_frames(sequences, frames)
+        opened, before = open_labelled(dataset, root, split, wanted, warmup_clips)
         chosen = choose_protocol(protocol, opened, config)
         if json is not None:
             check_file(json)
         method, placement = options.open_method(config, options.size)
-        record = evaluate(
-            method,
-            opened,
-            protocol=chosen,
-            warmup_clips=before,
-            size=options.size,
-            scale=options.scale,
-            max_frames=max_frames,
-            compare=compare,
-            seed=options.seed,
-            progress=lambda done, total: progress.report("scoring", done, total),
-        )
+        common: dict[str, Any] = {
+            "warmup_clips": before,
+            "size": options.size,
+            "scale": options.scale,
+            "max_frames": max_frames,
+            "compare": compare,
+            "seed": options.seed,
+            "progress": lambda done, total: progress.report("scoring", done, total),
+        }
+        if is_detector(method.network):
+            if protocol not in (None, "clip"):
+                raise ConfigError(
+                    f"protocol {protocol} is about labels; a detector is scored by protocol clip"
+                )
+            record = evaluate_detection(method, opened, **common)
+        else:
+            record = evaluate(method, opened, protocol=chosen, **common)
     record.extra |= {"weights": network_info(method.network).weights, "placement": placement.reason}
     try:
         if json is not None:

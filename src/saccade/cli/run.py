@@ -1,4 +1,4 @@
-"""``saccade run``: segment videos, image folders, cameras and streams."""
+"""``saccade run``: segment videos, image folders, cameras and streams, or find objects in them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ def command(
             help="Folder for the class ids of every pixel, one PNG per frame. Several sources: DIR/NAME.",
         ),
     ] = None,
+    boxes: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE",
+            show_default="none",
+            help="File for the boxes of a detector: MOTChallenge's text where it ends in .txt, otherwise a "
+            "line of JSON per frame. Several sources: FILE-NAME.",
+        ),
+    ] = None,
     stats: Annotated[
         Path | None,
         Parameter(metavar="FILE.json", show_default="none", help="File for latency, cost and settings."),
@@ -70,10 +79,12 @@ def command(
 
     with StepProgress("loading the network", "frames") as progress, ExitStack() as opened:
         import saccade.datasets.world  # noqa: F401 - makes "world" a source
-        from saccade.evaluation.sinks import ComparisonSink, LabelSink, OverlaySink, Sink
+        from saccade.evaluation.box_sinks import BoxFileSink, BoxVideoSink
+        from saccade.evaluation.sinks import BoxSink, ComparisonSink, LabelSink, OverlaySink, Sink
         from saccade.evaluation.stream import Interrupted, process
         from saccade.methods.registry import method_of
         from saccade.networks import network_info
+        from saccade.networks.detector import is_detector
         from saccade.video import check_file, open_videos
 
         videos = opened.enter_context(
@@ -83,9 +94,17 @@ def command(
             check_file(stats)
         method, placement = options.open_method(config, (videos[0].height, videos[0].width))
         info = network_info(method.network)
-        sinks: list[Sink] = []
+        detector = is_detector(method.network)
+        _check_outputs(info.name, detector, labels, boxes)
+        sinks: list[Sink | BoxSink] = []
         written: list[Path] = []
-        if output is not None:
+        if output is not None and detector:
+            name = method_of(config).name if compare else None
+            drawn = BoxVideoSink(output, videos, info.class_set, name)
+            opened.callback(drawn.close)
+            sinks.append(drawn)
+            written += drawn.paths
+        elif output is not None:
             pictures = (
                 ComparisonSink(output, videos, method_of(config).name, info.class_set)
                 if compare
@@ -94,13 +113,19 @@ def command(
             opened.callback(pictures.close)
             sinks.append(pictures)
             written += pictures.paths
+        if boxes is not None:
+            files = BoxFileSink(boxes, videos, info.class_set)
+            sinks.append(files)
+            written += files.paths
         if labels is not None:
             sinks.append(LabelSink(labels, videos, info.class_set))
             written.append(labels)
 
+        what = "detecting" if detector else "segmenting"
+
         def report(done: int, total: int | None) -> None:
             dropped = sum(video.dropped for video in videos)
-            progress.report(f"segmenting, {dropped} dropped" if dropped else "segmenting", done, total)
+            progress.report(f"{what}, {dropped} dropped" if dropped else what, done, total)
 
         interrupted = False
         try:
@@ -126,3 +151,12 @@ def command(
         print("Nothing was written: add -o OUT.mp4 for a video, --labels DIR or --stats FILE.json.")
     if interrupted:
         raise KeyboardInterrupt(f"interrupted after {record.frames} frames; what was finished is kept")
+
+
+def _check_outputs(network: str, detector: bool, labels: Path | None, boxes: Path | None) -> None:
+    if detector and labels is not None:
+        raise ConfigError(
+            f"network {network} gives boxes and no class ids: use --boxes FILE in place of --labels"
+        )
+    if not detector and boxes is not None:
+        raise ConfigError(f"network {network} gives no boxes: use --labels DIR, or --network csp-rn18")

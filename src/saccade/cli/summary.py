@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from saccade.cli.detection_summary import detection_accuracy, equal_boxes
 from saccade.cli.notes import say
 from saccade.cli.sparkline import bars_for, in_columns, sparkline
 from saccade.cli.tables import print_facts, print_rows
@@ -31,13 +32,15 @@ def print_run(record: Values) -> None:
 def print_evaluation(record: Values) -> None:
     """The tables of ``saccade eval``."""
     title = f"{record['dataset']}, split {record['split']}"
-    print_facts(title, _what(record) | _accuracy(record) | _speed(record))
-    print_rows(
-        "IoU per class",
-        ("class", "IoU"),
-        [(name, "-" if iou is None else f"{iou:.4f}") for name, iou in record["iou_per_class"].items()],
-        numbers=("IoU",),
-    )
+    accuracy = _accuracy(record) if record["iou_per_class"] is not None else detection_accuracy(record)
+    print_facts(title, _what(record) | accuracy | _speed(record))
+    if record["iou_per_class"] is not None:
+        print_rows(
+            "IoU per class",
+            ("class", "IoU"),
+            [(name, "-" if iou is None else f"{iou:.4f}") for name, iou in record["iou_per_class"].items()],
+            numbers=("IoU",),
+        )
     _say_notes(record)
 
 
@@ -156,7 +159,9 @@ def _speed(record: Values) -> dict[str, str]:
             f"this is {record['speedup_vs_dense_eager']:.2f} and {record['speedup_vs_dense_best']:.2f} "
             "times as fast"
         )
-        facts["equal pixels"] = share(record["agreement_with_dense"])
+        if record["agreement_with_dense"] is not None:
+            facts["equal pixels"] = share(record["agreement_with_dense"])
+        facts |= equal_boxes(record)
     return facts
 
 

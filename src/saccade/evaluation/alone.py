@@ -14,11 +14,13 @@ import numpy as np
 from saccade.classes import ClassSet
 from saccade.datasets.clip import Clip
 from saccade.errors import OutputError
+from saccade.evaluation.box_sinks import BoxVideoSink
 from saccade.evaluation.peak_memory import PeakMemory
 from saccade.evaluation.rehearsal import without_trace
 from saccade.evaluation.sinks import OverlaySink
 from saccade.evaluation.stream import process
 from saccade.methods.base import VideoMethod
+from saccade.networks.detector import is_detector
 from saccade.networks.registry import network_info
 from saccade.video.image_sequence import resize
 from saccade.video.source import ReadOptions, Source
@@ -78,8 +80,9 @@ def run_alone(method: VideoMethod, sources: Sequence[Source], memory: PeakMemory
         memory.begin()
         classes: ClassSet | None = network_info(method.network).class_set
         try:
-            sinks = [OverlaySink(Path(folder) / "alone.mp4", sources, classes)]
-            record = process(method, sources, sinks, max_frames=FRAMES, warmup=1, seed=seed)
+            drawing = BoxVideoSink if is_detector(method.network) else OverlaySink
+            sink = drawing(Path(folder) / "alone.mp4", sources, classes)
+            record = process(method, sources, [sink], max_frames=FRAMES, warmup=1, seed=seed)
         except OutputError as error:
             process(method, sources, max_frames=FRAMES, seed=seed)
             return Alone(None, 0, memory.megabytes(), (f"drawing is not timed: {error}",))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from saccade.evaluation.kept_labels import KeptLabels
 from saccade.evaluation.latency import Latency, timed
-from saccade.methods.base import Segmentation, StepResult, VideoMethod
+from saccade.methods.base import Prediction, Segmentation, StepResult, VideoMethod
 from saccade.methods.configs import FrameConfig
 from saccade.methods.frame import FrameByFrame
 
@@ -41,7 +41,7 @@ class EagerFrames(FrameByFrame):
 
     def __init__(self, network: nn.Module, config: FrameConfig) -> None:
         super().__init__(network, config)
-        self.answers: dict[tuple[int, int], Segmentation] = {}
+        self.answers: dict[tuple[int, int], Prediction] = {}
 
     def step(self, frames: Tensor) -> StepResult:
         """Process the next frame of every stream."""
@@ -54,7 +54,7 @@ class EagerFrames(FrameByFrame):
 class DenseAnswer:
     """What frame-by-frame execution answers to one batch: computed now, or kept from before."""
 
-    predict: Callable[[], Segmentation]
+    predict: Callable[[], Prediction]
     kept: KeptLabels
     place: tuple[int, int]
     device: torch.device
@@ -64,7 +64,9 @@ class DenseAnswer:
         found = self.kept.get(self.place)
         if found is not None and found.shape[1:] == size:
             return torch.from_numpy(found).to(self.device)
-        labels = self.predict().labels(size)
+        prediction = self.predict()
+        assert isinstance(prediction, Segmentation)
+        labels = prediction.labels(size)
         self.kept.put(self.place, labels.cpu().numpy())
         return labels
 
@@ -122,7 +124,7 @@ class DenseBaseline:
         self._latency = {name: Latency() for name in self._methods}
         self._steps = dict.fromkeys(self._methods, 0)
         self._batches: Sequence[Tensor] = ()
-        self._predictions: list[Segmentation] = []
+        self._predictions: list[Prediction] = []
         self._every = self._stride()
 
     def _stride(self) -> int:
@@ -190,7 +192,7 @@ class DenseBaseline:
             for batch in range(len(self._batches))
         ]
 
-    def _predicted(self, batch: int) -> Segmentation:
+    def _predicted(self, batch: int) -> Prediction:
         if self._own is None:
             return self._predictions[batch]
         height, width = self._batches[batch].shape[2:]

@@ -13,6 +13,7 @@ from saccade.datasets.clip import Clip, Dataset, Sample
 from saccade.errors import ConfigError
 from saccade.evaluation.alone import ClipSource, run_alone
 from saccade.evaluation.baseline import DenseBaseline
+from saccade.evaluation.detection import evaluate_detection
 from saccade.evaluation.evaluate import evaluate
 from saccade.evaluation.meter import place_of
 from saccade.evaluation.peak_memory import PeakMemory
@@ -23,6 +24,7 @@ from saccade.evaluation.timeline import Timeline
 from saccade.methods.base import StepResult, VideoMethod
 from saccade.methods.configs import FrameConfig
 from saccade.methods.registry import wrap
+from saccade.networks.detector import is_detector
 from saccade.video.source import ReadOptions, Source
 
 if TYPE_CHECKING:
@@ -161,7 +163,20 @@ class Labelled:
         seed: int,
         progress: Callable[[int, int | None], None],
     ) -> Record:
-        """As ``evaluate``, and with a timeline."""
+        """As ``evaluate``, and with a timeline; detectors as ``evaluate_detection``."""
+        if is_detector(method.network):
+            return evaluate_detection(
+                method,
+                self.dataset,
+                compare=baseline,
+                rehearse=REHEARSED_STEPS,
+                warmup_clips=self.warmup_clips,
+                max_frames=self.max_frames,
+                size=self.size,
+                scale=self.scale,
+                seed=seed,
+                progress=progress,
+            )
         timeline, noted = Timeline(), 0
 
         def note(sample: Sample, result: StepResult, labels: np.ndarray) -> None:

@@ -124,10 +124,10 @@ def evaluate(
                 scores.begin()
                 for place, sample in enumerate(window.samples):
                     result = _step(meter, sample, options, window.whole)
-                    found = result.prediction.logits.shape[1]
+                    found = result.segmentation.logits.shape[1]
                     if found != len(dataset.classes):
                         raise _other_classes(info.name, f"{found} classes", dataset)
-                    labels = result.prediction.labels((sample.frame.height, sample.frame.width))
+                    labels = result.segmentation.labels((sample.frame.height, sample.frame.width))
                     if window.whole:
                         meter.compare([labels])
                     scores.update(sample, result, labels, window.scored is None or place in window.scored)

@@ -219,7 +219,8 @@ class Meter:
         record.speedup_vs_dense_best = record.dense_best_ms / mean
         if self._cost.dense and self._cost.total:
             record.realised = record.speedup_vs_dense_best / (self._cost.dense / self._cost.total)
-        record.agreement_with_dense = float(self.agreement.compute())
+        if self.agreement.pixels:  # detectors have boxes in place of labels
+            record.agreement_with_dense = float(self.agreement.compute())
         record.extra["warnings"] += self.baseline.warnings
 
 

@@ -75,7 +75,7 @@ class Scores:
             self._previous = sample.frame.image, current
 
     def _score(self, label: np.ndarray, result: StepResult, labels: Tensor) -> None:
-        found = _at_size(labels, result.prediction, (label.shape[0], label.shape[1]))
+        found = _at_size(labels, result.segmentation, (label.shape[0], label.shape[1]))
         counts = count_pairs(torch.from_numpy(found), torch.from_numpy(label), len(self._classes))
         if self._distance in self._by_distance:
             counts += self._by_distance[self._distance]

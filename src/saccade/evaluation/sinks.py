@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from saccade.classes import IGNORE, ClassSet
 from saccade.errors import OutputError
 from saccade.evaluation.block_ages import BlockAges
 from saccade.methods.base import StepResult
+from saccade.networks.detector import Boxes
 from saccade.video.comparison import draw_comparison
 from saccade.video.frame import Frame
 from saccade.video.label_writer import LabelWriter
@@ -54,6 +55,30 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
+class BoxSink(Protocol):
+    """Takes the results of a run of a detector, frame after frame."""
+
+    def write_boxes(
+        self, stream: int, frame: Frame, result: StepResult, boxes: Boxes, dense: Boxes | None = None
+    ) -> None:
+        """Take the result of one frame.
+
+        Args:
+            stream, frame, result: As for ``Sink``.
+            boxes: What was found, on the CPU, in pixels of the frame.
+            dense: What frame-by-frame execution finds, where the run compares with it.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish; called once, also after errors and interruptions."""
+        ...
+
+
 class _VideoSink(ABC):
     """A video of drawn frames for each source; the pictures are ``across`` frames wide."""
 
@@ -67,7 +92,7 @@ class _VideoSink(ABC):
                 opened.enter_context(
                     VideoWriter(target, source.fps, (source.height, self.across * source.width))
                 )
-                for target, source in zip(_videos(Path(path), sources), sources, strict=True)
+                for target, source in zip(video_paths(Path(path), sources), sources, strict=True)
             ]
             self._opened = opened.pop_all()
 
@@ -85,7 +110,7 @@ class _VideoSink(ABC):
         dense: np.ndarray | None = None,
     ) -> None:
         """Draw one frame and hand it to the encoder."""
-        classes = self._classes or unnamed_classes(result.prediction.logits.shape[1])
+        classes = self._classes or unnamed_classes(result.segmentation.logits.shape[1])
         blocks = None
         if result.actions is not None:
             actions = result.actions[0].cpu().numpy()
@@ -227,7 +252,12 @@ def stream_names(sources: Sequence[str]) -> list[str]:
     return names
 
 
-def _videos(path: Path, sources: Sequence[Source]) -> list[Path]:
+def video_paths(path: Path, sources: Sequence[Source]) -> list[Path]:
+    """One video for each source: ``path``, or ``path-NAME.mp4`` where there are several.
+
+    Raises:
+        OutputError: One of them is a source.
+    """
     names = stream_names([source.name for source in sources])
     several = len(sources) > 1
     paths = [path.with_name(f"{path.stem}-{name}{path.suffix}") if several else path for name in names]

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from saccade.errors import ConfigError, SourceError
 from saccade.evaluation.baseline import DenseBaseline
+from saccade.evaluation.detection_scores import BoxAgreement
 from saccade.evaluation.determinism import seed_all
 from saccade.evaluation.meter import WARM_UP_STEPS, Meter
 from saccade.evaluation.record import Record
 from saccade.evaluation.rehearsal import rehearsal
-from saccade.evaluation.sinks import Sink
+from saccade.evaluation.sinks import BoxSink, Sink
 from saccade.evaluation.timeline import Timeline
-from saccade.methods.base import StepResult, VideoMethod
+from saccade.methods.base import Detections, Prediction, StepResult, VideoMethod
+from saccade.networks.detector import Boxes
 from saccade.video.frame import Frame
 from saccade.video.source import Source
 from saccade.video.streams import Streams
@@ -41,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 def process(
     method: VideoMethod,
     sources: Sequence[Source],
-    sinks: Sequence[Sink] = (),
+    sinks: Sequence[Sink | BoxSink] = (),
     *,
     compare: bool | DenseBaseline = False,
     max_frames: int | None = None,
@@ -59,7 +61,8 @@ def process(
     Args:
         method: What to run; its past is forgotten first.
         sources: What to read. They are not closed, except for what reading started.
-        sinks: Where to put results. All are closed in the end, however it comes.
+        sinks: Where to put results; those that take boxes get those of detectors. All are closed in the
+            end, however it comes.
         compare: Also time frame-by-frame execution of the same network, eager and compiled, side by side
             with the method, and compare labels. The whole loop is not timed then: decoding and encoding
             go on in the background while the baselines run. A baseline of the same network can be given,
@@ -156,10 +159,11 @@ class _Clock:
 class _Run:
     """One pass over the sources."""
 
-    def __init__(self, meter: Meter, sources: Sequence[Source], sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, meter: Meter, sources: Sequence[Source], sinks: Sequence[Sink | BoxSink] = ()) -> None:
         self.meter = meter
         self.clock = _Clock()
         self.timeline = Timeline()
+        self.agreement = BoxAgreement()
         self._sources = sources
         self._sinks = sinks
         self._batches: list[list[int]] = []  # streams by size of their frames
@@ -177,12 +181,18 @@ class _Run:
                     inputs = self._inputs(frames)
                 results = self.meter.step(inputs)
                 self.clock.add("step", self.meter.step_ms / 1000)
-                with self.clock.part("labels"):
-                    labels = [result.prediction.labels() for result in results]
-                    maps = [each.cpu().numpy() for each in labels]
-                dense = self._compare(labels)
-                with self.clock.part("write"):
-                    self._write(frames, results, maps, dense)
+                if any(isinstance(result.prediction, Detections) for result in results):
+                    found = [boxes_of(result.prediction) for result in results]
+                    dense_boxes = self._compare_boxes(found)
+                    with self.clock.part("write"):
+                        self._write_boxes(frames, results, found, dense_boxes)
+                else:
+                    with self.clock.part("labels"):
+                        labels = [result.segmentation.labels() for result in results]
+                        maps = [each.cpu().numpy() for each in labels]
+                    dense = self._compare(labels)
+                    with self.clock.part("write"):
+                        self._write(frames, results, maps, dense)
                 self.clock.end_step(self.meter.warming_up)
                 done += 1
                 yield done
@@ -241,10 +251,44 @@ class _Run:
                 assert frame is not None
                 own = result.of_stream(row)
                 for sink in self._sinks:
-                    sink.write(stream, frame, own, labels[row], None if dense is None else dense[batch][row])
+                    if not isinstance(sink, BoxSink):
+                        sink.write(
+                            stream, frame, own, labels[row], None if dense is None else dense[batch][row]
+                        )
+
+    def _compare_boxes(self, found: list[list[Boxes]]) -> list[list[Boxes]] | None:
+        """Boxes of frame-by-frame execution for each batch, where they are known; adds to the timeline."""
+        self.timeline.update(
+            self.meter.step_executed, None if self.meter.warming_up else self.meter.step_ms, None
+        )
+        if self.meter.baseline is None:
+            return None
+        dense = [boxes_of(answer.predict()) for answer in self.meter.baseline.answers]
+        for boxes, others in zip(found, dense, strict=True):
+            for one, other in zip(boxes, others, strict=True):
+                self.agreement.update(one, other)
+        return dense
+
+    def _write_boxes(
+        self,
+        frames: tuple[Frame | None, ...],
+        results: list[StepResult],
+        found: list[list[Boxes]],
+        dense: list[list[Boxes]] | None,
+    ) -> None:
+        for batch, (streams, result) in enumerate(zip(self._batches, results, strict=True)):
+            for row, stream in enumerate(streams):
+                frame = frames[stream]
+                assert frame is not None
+                other = None if dense is None else dense[batch][row]
+                for sink in self._sinks:
+                    if isinstance(sink, BoxSink):
+                        sink.write_boxes(stream, frame, result.of_stream(row), found[batch][row], other)
 
     def add_to(self, record: Record) -> None:
         """What only the loop knows."""
+        if self.agreement.f1 is not None:
+            record.extra["f1_with_dense"] = self.agreement.f1
         loop = self.clock.milliseconds()
         if loop is not None and self.meter.baseline is None:
             record.fps_with_io = 1000 / sum(loop.values())
@@ -256,8 +300,14 @@ class _Run:
         record.extra["warnings"] += [warning for source in self._sources for warning in source.warnings]
 
 
+def boxes_of(prediction: Prediction) -> list[Boxes]:
+    """The boxes of each frame, on the CPU."""
+    assert isinstance(prediction, Detections)
+    return [boxes.cpu() for boxes in prediction.frames]
+
+
 @contextmanager
-def _finishing(sinks: Sequence[Sink], clock: _Clock) -> Iterator[None]:
+def _finishing(sinks: Sequence[Sink | BoxSink], clock: _Clock) -> Iterator[None]:
     """Close every sink in the end; the first error counts, and one of the loop before those of closing."""
     failed = True
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from saccade.errors import NetworkError
 from saccade.methods.labelling import labels_from_logits
 from saccade.networks.detector import Boxes
 
@@ -103,6 +104,17 @@ class StepResult:
     keyframe: Tensor
     cost: Cost
     block_size: int | None = None
+
+    @property
+    def segmentation(self) -> Segmentation:
+        """The prediction of a network that scores every pixel.
+
+        Raises:
+            NetworkError: The network gives boxes.
+        """
+        if not isinstance(self.prediction, Segmentation):
+            raise NetworkError("a detector gives boxes and no classes of pixels; use a segmentation network")
+        return self.prediction
 
     def of_stream(self, row: int) -> StepResult:
         """The part of one stream, with N = 1; its cost is an equal share."""

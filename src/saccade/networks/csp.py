@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 import torch
@@ -72,7 +73,7 @@ class Enlarge(nn.Module):
         )
         self.norm = ChannelNorm(outputs)
         nn.init.xavier_normal_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         x = self.conv(x)
@@ -91,7 +92,7 @@ class Branch(nn.Module):
         self.out = nn.Conv2d(width, outputs, 3, padding=1)
         for convolution in (self.conv, self.out):
             nn.init.normal_(convolution.weight, std=0.01)
-        nn.init.zeros_(self.out.bias)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(torch.relu(self.norm(self.conv(x))))
@@ -179,7 +180,7 @@ class CSP(nn.Module):
         return decode(*maps, size, self.thresholds)
 
 
-def _dilate_first_block(stage: nn.Module) -> None:
+def _dilate_first_block(stage: Any) -> None:
     """All blocks of CSP's last stage are dilated; timm begins with the second one."""
     first = next(iter(stage.children()))
-    first.conv2.dilation = first.conv2.padding = (2, 2)  # type: ignore[assignment]
+    first.conv2.dilation = first.conv2.padding = (2, 2)

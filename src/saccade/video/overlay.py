@@ -89,7 +89,7 @@ def draw_overlay(
     colours = colour_labels(labels, classes)
     out = cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
     if blocks is not None:
-        _draw_blocks(out, blocks)
+        draw_blocks(out, blocks)
     if legend:
         draw_legend(out, classes, () if blocks is None else blocks.legend)
     return out
@@ -100,7 +100,8 @@ def brightness(ages: np.ndarray) -> np.ndarray:
     return 1 - (1 - _DARKEST) * np.log1p(np.clip(ages, 0, OLDEST)) / math.log1p(OLDEST)
 
 
-def _draw_blocks(out: np.ndarray, blocks: Blocks) -> None:
+def draw_blocks(out: np.ndarray, blocks: Blocks) -> None:
+    """Darken the blocks of a picture that were kept, and outline those that were computed, in place."""
     tops, lefts = (
         _edges(length, count, blocks.size)
         for length, count in zip(out.shape[:2], blocks.actions.shape, strict=True)
