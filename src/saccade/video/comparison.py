@@ -42,7 +42,7 @@ def draw_comparison(
     left = draw_overlay(image, labels, classes, blocks=blocks, legend=False)
     right = draw_overlay(image, dense, classes, legend=False)
     differs = labels != dense
-    _mark(left, differs)
+    mark_differences(left, differs)
     share = "" if blocks is None else f", {100 * blocks.executed_fraction:.0f} % of blocks"
     draw_caption(left, name + share, f"{100 * (1 - differs.mean()):.1f} % agree")
     draw_caption(right, "frame by frame")
@@ -52,8 +52,14 @@ def draw_comparison(
     return out
 
 
-def _mark(picture: np.ndarray, differs: np.ndarray) -> None:
-    """Rims in full colour, for regions of a pixel too; through their inside the classes can be seen."""
+def mark_differences(picture: np.ndarray, differs: np.ndarray) -> None:
+    """Mark pixels in place: rims in full colour, for regions of a pixel too; through their inside the classes
+    can be seen.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8, RGB.
+        differs: ``(H, W)`` bool.
+    """
     kernel = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
     inside = cv2.erode(differs.astype(np.uint8), kernel).astype(bool)
     picture[differs & ~inside] = DIFFERENT
