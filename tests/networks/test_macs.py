@@ -105,3 +105,18 @@ def test_operators_of_unknown_cost_are_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         count_macs(nn.Conv2d(3, 1, 1), (1, 3, 4, 4))
+
+
+class Sum(nn.Module):
+    """Takes two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList((nn.Conv2d(3, 2, 1), nn.Conv2d(3, 5, 1)))
+
+    def forward(self, a, b):
+        return self.layers[0](a).mean() + self.layers[1](b).mean()
+
+
+def test_a_module_of_two_tensors():
+    assert count_macs(Sum(), (1, 3, 4, 4), (2, 3, 8, 8)) == 16 * 6 + 2 * 64 * 15
