@@ -65,12 +65,6 @@ class TrainingImages:
         """Indices of the images of one epoch of a stage, in a fixed order."""
         return [i for wanted in stage.data or self._default for i in self._choice[str(wanted)]]
 
-    def steps(self, stage: StageConfig, processes: int) -> int:
-        """Optimiser steps of one epoch of a stage."""
-        crops = len(self.of(stage))
-        batches = max(1, crops // stage.batch_size)
-        return -(-batches // processes)
-
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Image ``(3, H, W)`` uint8 and label ``(H, W)`` uint8."""
         if index in self._kept:
@@ -104,9 +98,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
     """One epoch's crops. Item ``i`` of epoch ``e`` is the same whatever was read before it."""
 
     def __init__(self, images: TrainingImages, stage: StageConfig, seed: int, epoch: int) -> None:
-        chosen = images.of(stage)
-        shuffled = np.random.default_rng((seed, epoch)).permutation(len(chosen))
-        self.order = [chosen[i] for i in shuffled]
+        self.order = epoch_order(images.of(stage), seed, epoch)
         self.images = images
         self.stage = stage
         self.seed = seed
@@ -116,8 +108,6 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return len(self.order)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        state = np.random.SeedSequence((self.seed, self.epoch, position)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
         image, label = self.images[self.order[position]]
         return augment(
             image,
@@ -125,8 +115,19 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
             crop=self.stage.crop,
             scale=self.stage.scale,
             colour=self.stage.colour,
-            generator=generator,
+            generator=crop_generator(self.seed, self.epoch, position),
         )
+
+
+def epoch_order(chosen: Sequence[int], seed: int, epoch: int) -> list[int]:
+    """Indices in the order of an epoch."""
+    return [chosen[i] for i in np.random.default_rng((seed, epoch)).permutation(len(chosen))]
+
+
+def crop_generator(seed: int, epoch: int, position: int) -> torch.Generator:
+    """Source of randomness of one crop."""
+    state = np.random.SeedSequence((seed, epoch, position)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def class_set(name: str) -> ClassSet:

@@ -18,14 +18,16 @@ from torch.utils.data import DataLoader
 
 from saccade.errors import ConfigError, TrainingError
 from saccade.networks import load_network, save_weights
+from saccade.networks.detector import is_detector
 from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
-from saccade.training.data import Crops, TrainingImages
 from saccade.training.log import write_row
-from saccade.training.losses import class_weights, segmentation_loss
 from saccade.training.recipe import StageConfig, TrainConfig, as_tree
-from saccade.training.validation import validate
+from saccade.training.task import Task, open_task
 from saccade.video.frame import normalise
+
+STEPS = (110 / 240, 160 / 240)
+"""Shares of a run after which CSP's learning rate falls."""
 
 Report = Callable[[str, int, int], None]
 """Called with (what is going on, optimiser steps done, optimiser steps in all)."""
@@ -54,23 +56,25 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
         torch.set_num_threads(config.threads)
     accelerator = Accelerator(mixed_precision=mixed_precision(config.precision))
     set_seed(config.seed)
-    images = TrainingImages.open(config)
+    task = open_task(config, accelerator.device)
     plan = [stage for stage in config.stages for _ in range(stage.epochs)]
-    steps = [images.steps(stage, accelerator.num_processes) for stage in plan]
+    steps = [steps_of(task.length(stage), stage, accelerator.num_processes) for stage in plan]
 
     network = load_network(
         config.network,
         weights=config.init,
-        classes=images.classes,
+        classes=task.classes,
         new_head=config.init is not None,
     )
+    if is_detector(network) != (config.task == "detection"):
+        what = "detection" if is_detector(network) else "segmentation"
+        raise ConfigError(
+            f"network {config.network} is for {what}: set task: {what}, or name another network"
+        )
     network.to(accelerator.device).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
     average = MovingAverage(network, config.ema)
     optimiser = make_optimiser(network, config)
     model, optimiser = accelerator.prepare(network, optimiser)
-    weights = None
-    if config.loss.class_weights != "none":
-        weights = class_weights(config.loss.class_weights, images.class_counts()).to(accelerator.device)
 
     first = 0
     checkpoint = config.folder / "checkpoint.pt"
@@ -91,7 +95,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
             if report:
                 report(f"epoch {epoch + 1}/{len(plan)}", done + step, total)
 
-        batches = accelerator.prepare(loader(images, plan[epoch], config, epoch))
+        batches = accelerator.prepare(loader(task, plan[epoch], config, epoch))
         loss = train_epoch(
             accelerator=accelerator,
             model=model,
@@ -101,26 +105,26 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
             batches=batches,
             learning_rate=learning_rate,
             progress=progress,
-            weights=weights,
+            task=task,
             config=config,
         )
         if accelerator.is_main_process:
             last = epoch + 1 == len(plan)
             result = average.average if config.ema else network
-            miou = None
+            score = None
             if config.validation and (last or (epoch + 1) % config.validate_every == 0):
-                miou = validate(result, config.validation, images.classes, accelerator.device)
+                score = task.validate(result, accelerator.device)
             row = {
                 "epoch": epoch + 1,
                 "learning_rate": learning_rate(steps[epoch] - 1),
                 "loss": loss,
-                "validation_miou": miou,
+                f"validation_{task.score}": score,
                 "seconds": time.perf_counter() - started,
             }
             write_row(config.folder / "log.csv", row)
             if last or (epoch + 1) % config.save_every == 0:
                 save_checkpoint(checkpoint, snapshot(epoch + 1, config, network, average, optimiser))
-                save_weights(config.folder / "weights.safetensors", result, metadata(config, images, row))
+                save_weights(config.folder / "weights.safetensors", result, metadata(config, task, row))
         accelerator.wait_for_everyone()
     return config.folder / "weights.safetensors"
 
@@ -135,7 +139,7 @@ def train_epoch(
     batches: Any,
     learning_rate: Callable[[int], float],
     progress: Callable[[int], None],
-    weights: Tensor | None,
+    task: Task,
     config: TrainConfig,
 ) -> float:
     """One pass over the crops; gives back the mean loss of this process's batches.
@@ -144,15 +148,15 @@ def train_epoch(
     """
     model.train()
     losses = []
-    for step, (images, labels) in enumerate(batches):
+    for step, (images, targets) in enumerate(batches):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step) * group["lr_factor"]
         frames = normalise(images)
         with accelerator.autocast():
-            logits = model(frames)
-        loss = segmentation_loss(logits, labels, config.loss, weights)
+            output = model(frames)
+        loss = task.loss(output, targets)
         if not torch.isfinite(loss):
-            stop_at_bad_batch(config.folder, step, images, labels, loss)
+            stop_at_bad_batch(config.folder, step, images, targets, loss)
         optimiser.zero_grad()
         accelerator.backward(loss)
         if config.clip_norm:
@@ -164,20 +168,27 @@ def train_epoch(
     return torch.stack(losses).mean().item()
 
 
-def loader(images: TrainingImages, stage: StageConfig, config: TrainConfig, epoch: int) -> DataLoader:
+def steps_of(crops: int, stage: StageConfig, processes: int) -> int:
+    """Optimiser steps of one epoch of a stage."""
+    return -(-max(1, crops // stage.batch_size) // processes)
+
+
+def loader(task: Task, stage: StageConfig, config: TrainConfig, epoch: int) -> DataLoader:
     """Batches of one epoch; a last smaller batch is dropped unless it is the only one."""
-    crops = Crops(images, stage, config.seed, epoch)
     return DataLoader(
-        crops,
+        task.crops(stage, epoch),
         batch_size=stage.batch_size,
         num_workers=config.workers,
-        drop_last=len(crops) >= stage.batch_size,
+        drop_last=task.length(stage) >= stage.batch_size,
         pin_memory=torch.cuda.is_available(),
     )
 
 
 def schedule(step: int, total: int, config: TrainConfig) -> float:
-    """Learning rate at a step: linear warm-up, then half a cosine from ``lr`` to ``lr_end``."""
+    """Learning rate at a step: linear warm-up, then half a cosine from ``lr`` to ``lr_end``; or in steps."""
+    if config.schedule == "steps":
+        warm_up = 1 / 3 if step < config.warmup_steps else 1.0
+        return config.lr * warm_up * 0.1 ** sum(step >= share * total for share in STEPS)
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     part = (step - config.warmup_steps) / max(1, total - 1 - config.warmup_steps)
@@ -260,23 +271,24 @@ def restore(
         ) from error
 
 
-def stop_at_bad_batch(folder: Path, step: int, images: Tensor, labels: Tensor, loss: Tensor) -> None:
+def stop_at_bad_batch(folder: Path, step: int, images: Tensor, targets: Tensor, loss: Tensor) -> None:
     """Keep the batch that made the loss NaN or infinite, and stop."""
     path = folder / "bad_batch.pt"
-    torch.save({"images": images.cpu(), "labels": labels.cpu(), "step": step}, path)
+    torch.save({"images": images.cpu(), "labels": targets.cpu(), "step": step}, path)
     raise TrainingError(
         f"the loss became {loss.item()} at step {step} of the epoch; the batch is saved in {path}. "
         "Lower lr or clip_norm, or go on from the last epoch with --resume"
     )
 
 
-def metadata(config: TrainConfig, images: TrainingImages, row: dict[str, Any]) -> dict[str, str]:
+def metadata(config: TrainConfig, task: Task, row: dict[str, Any]) -> dict[str, str]:
     """What is written beside the weights."""
+    score = f"validation_{task.score}"
     return {
         "network": config.network,
-        "class_set": images.classes.name,
+        "class_set": task.classes.name,
         "recipe": config.name,
         "seed": str(config.seed),
         "epochs": str(row["epoch"]),
-        "validation_miou": "" if row["validation_miou"] is None else f"{row['validation_miou']:.4f}",
+        score: "" if row[score] is None else f"{row[score]:.4f}",
     }
