@@ -31,7 +31,8 @@ lint: setup
 	@$(BIN)/lint-imports
 
 bench: setup
-	@for script in benchmarks/io_share.py benchmarks/blocks.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+	@for script in io_share clips blocks tables; do \
+		echo "benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # Pins the newest versions that pyproject.toml allows. Run it after a change of the dependencies there.
 lock: setup

@@ -1,0 +1,59 @@
+"""Frame by frame and BlockCopy with all policies on real clips: ``saccade bench``, with a report of each.
+
+    python benchmarks/clips.py --data DIR [--only camvid ...] [--resume]
+
+The clips are not ours to pass on, so DIR is yours: CamVid's ``camvid/``, a Cityscapes snippet in
+``cityscapes_clip/leftImg8bit/``, and two videos of static cameras in ``videos/``. Clips that are not there
+are left out. Results are ``benchmarks/results/<machine>/bench_CLIP.json`` and ``.html``, without pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+from machine import results_folder
+
+from saccade.cli import main as saccade
+
+METHODS = "--methods frame,blockcopy --policies change,online,random --targets 0.5,0.25 --seed 0"
+
+CLIPS = {
+    "camvid": ("camvid", "--dataset camvid --split val --precision fp32"),
+    "cityscapes": ("cityscapes_clip/leftImg8bit", "--precision fp32"),
+    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 200 --precision fp32"),
+    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 200 --precision fp32"),
+}
+"""Where each clip is in DIR, and the options of its bench."""
+
+
+def main() -> None:
+    """Measure one clip after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("SACCADE_DATA"), help="folder of the clips"
+    )
+    parser.add_argument("--only", nargs="+", choices=CLIPS, help="these clips")
+    parser.add_argument("--resume", action="store_true", help="go on with what was interrupted")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        print("benchmarks/clips.py: no --data DIR (or SACCADE_DATA) with real clips; nothing to measure")
+        return
+    folder = results_folder(torch.device("cuda" if torch.cuda.is_available() else "cpu")).resolve()
+    os.chdir(arguments.data)  # clips are named as in the data: no path of this machine is in the results
+    for name in arguments.only or CLIPS:
+        place, options = CLIPS[name]
+        if not Path(place).exists():
+            print(f"{name}: there is no {place} in the data; left out")
+            continue
+        files = ["--json", str(folder / f"bench_{name}.json"), "--html", str(folder / f"bench_{name}.html")]
+        words = ["bench", place, *METHODS.split(), *options.split(), *files, "--no-pictures"]
+        if code := saccade([*words, *["--resume"] * arguments.resume]):
+            sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

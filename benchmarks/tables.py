@@ -1,0 +1,175 @@
+"""Tables of README and docs, made from the results that are committed.
+
+    python benchmarks/tables.py             # writes them anew
+    python benchmarks/tables.py --check     # writes nothing, says which differ
+
+A table stands between lines ``<!-- table NAME -->`` and ``<!-- end of table -->``. Its name is one of
+``TABLES``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from block_results import Results, markdown, markdown_line, short
+from machine import RESULTS
+
+from saccade.cli.bench_summary import labels_of
+
+ROOT = Path(__file__).parents[1]
+MARKED = re.compile(r"^(<!-- table ([\w-]+) -->\n)(.*?)^(<!-- end of table -->)$", re.DOTALL | re.MULTILINE)
+
+Row = dict[str, Any]
+
+
+def blocks(results: Path) -> str:
+    """The block engine, a table for each machine."""
+    return "\n\n".join(markdown(Results(path).rows) for path in sorted(results.glob("*/blocks.json")))
+
+
+def blockcopy_camvid(results: Path) -> str:
+    """What BlockCopy loses on CamVid at each share of the blocks, machine by machine."""
+    tables = []
+    for dense in sorted(results.glob("*/eval_camvid_val.json")):
+        rows = [
+            _line(
+                "frame by frame", "100 %", _three(_row(dense)["miou"])
+            )
+        ]  # fmt: skip
+        found = [_row(path) for path in dense.parent.glob("blockcopy_camvid_val_*.json")]
+        for row in sorted(found, key=lambda row: -row["config"]["target"]):
+            share = _percent(row["executed_fraction_without_first"])
+            rows.append(_line(f"target {row['config']['target']:g}", share, _three(row["miou"])))
+        if found:
+            tables.append(_table(("", "blocks executed, without the first frame", "mIoU"), rows))
+    return "\n\n".join(tables)
+
+
+def clips(results: Path) -> str:
+    """Methods on clips, a table for each machine and clip."""
+    tables = []
+    for path in sorted(results.glob("*/bench_*.json")):
+        rows = json.loads(path.read_text())["rows"]
+        tables += [f"### {_what(path, group)}\n\n{bench_table(group)}" for group in _groups(rows)]
+    return "\n\n".join(tables)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "blocks": blocks,
+    "blockcopy-camvid": blockcopy_camvid,
+    "clips": clips,
+}
+
+
+def bench_table(rows: Sequence[Row]) -> str:
+    """Rows of ``saccade bench`` with the same network, size and precision: wins and losses."""
+    scored = any(row["miou"] is not None for row in rows)
+    heads = ("method", "blocks", "GMACs", "ms", "p95", "speed-up", "realised", "frames/s with I/O", "MB")
+    heads += ("equal pixels", *(("mIoU", "lowest") if scored else ()))
+    lines = []
+    for label, row in zip(labels_of([(r["method"], r["config"]) for r in rows]), rows, strict=True):
+        latency = row["latency_ms"]
+        cells = [label, _percent(row["executed_fraction_without_first"]), _number(row["gmacs"]["mean"])]
+        cells += [_number(latency["mean"]), _number(latency["p95"])]
+        cells += [_times(row["speedup_vs_dense_best"]), _times(row["realised"], "")]
+        cells += [_number(row["fps_with_io"]), _number(row["peak_memory_mb"])]
+        cells += [_percent(row["agreement_with_dense"])]
+        cells += [_three(row["miou"]), _three(row["miou_min"])] if scored else []
+        lines.append(_line(*cells))
+    return _table(heads, lines)
+
+
+def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+    found: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        key = row["network"], row["weights"], row["height"], row["width"], row["precision"]
+        found.setdefault(key, []).append(row)
+    return list(found.values())
+
+
+def _what(path: Path, rows: Sequence[Row]) -> str:
+    row = rows[0]
+    words = [path.stem.removeprefix("bench_").replace("_", " "), row["network"], row["precision"]]
+    words.insert(2, f"{row['height']}x{row['width']}" if row["height"] else "several sizes")
+    threads = f", {row['threads']} threads" if row["device"] == "cpu" else ""
+    return f"{', '.join(words)}, {row['frames']} frames, on {row['device_name']}{threads}"
+
+
+def _row(path: Path) -> Row:
+    row: Row = json.loads(path.read_text())
+    return row
+
+
+def _table(heads: Sequence[str], lines: Sequence[str]) -> str:
+    return "\n".join([markdown_line(heads), "|" + "---|" * len(heads), *lines])
+
+
+def _line(*cells: str) -> str:
+    return markdown_line(cells)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %".replace("100.0", "100")
+
+
+def _three(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else short(value)
+
+
+def _times(value: float | None, unit: str = "x") -> str:
+    return "" if value is None else f"{value:.2f}{unit}"
+
+
+def renewed(text: str, results: Path = RESULTS) -> str:
+    """A page with its tables as the results have them.
+
+    Raises:
+        ValueError: It has a table that nobody makes, or one that does not end.
+    """
+    if len(MARKED.findall(text)) != len(re.findall(r"^<!-- table ", text, re.MULTILINE)):
+        raise ValueError("a table has no <!-- end of table -->")
+
+    def table(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise ValueError(f"there is no table {match[2]!r}; there are {', '.join(TABLES)}")
+        made = TABLES[match[2]](results)
+        return f"{match[1]}\n{made}\n\n{match[4]}" if made else f"{match[1]}\n{match[4]}"
+
+    return MARKED.sub(table, text)
+
+
+def pages() -> list[Path]:
+    """README and docs."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def main() -> None:
+    """Write the tables, or say which differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, say which pages differ")
+    check = parser.parse_args().check
+    differing = []
+    for page in pages():
+        text = page.read_text()
+        new = renewed(text)
+        if new != text:
+            differing.append(str(page.relative_to(ROOT)))
+            if not check:
+                page.write_text(new)
+    print("\n".join(differing) or "all tables are those of the results")
+    if check and differing:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Tables of README and docs are those of the committed results."""
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    yield importlib.import_module("tables")
+    for name in ("tables", "block_results", "machine"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """One machine: frame by frame and BlockCopy on a clip, and two scores on CamVid."""
+    folder = tmp_path / "a-machine"
+    folder.mkdir()
+    common = {
+        "network": "net", "weights": "w", "height": 360, "width": 480, "precision": "fp32", "frames": 101,
+        "device": "cpu", "device_name": "a processor", "threads": 2, "miou_min": None, "fps_with_io": 9.5,
+        "peak_memory_mb": 512.3,
+    }  # fmt: skip
+    frame = common | {
+        "method": "frame", "config": {}, "executed_fraction_without_first": None, "gmacs": {"mean": 17.0},
+        "latency_ms": {"mean": 80.0, "p95": 90.0}, "speedup_vs_dense_best": 0.75, "realised": 0.75,
+        "agreement_with_dense": 1.0, "miou": 0.6814,
+    }  # fmt: skip
+    block = common | {
+        "method": "blockcopy", "config": {"target": 0.25}, "executed_fraction_without_first": 0.25,
+        "gmacs": {"mean": 4.5}, "latency_ms": {"mean": 30.04, "p95": 101.0}, "speedup_vs_dense_best": 2.0,
+        "realised": 0.53, "agreement_with_dense": 0.975, "miou": 0.6494,
+    }  # fmt: skip
+    bench = {"schema": 1, "rows": [frame, block]}
+    (folder / "bench_camvid.json").write_text(json.dumps(bench))
+    (folder / "eval_camvid_val.json").write_text(json.dumps(frame))
+    (folder / "blockcopy_camvid_val_0.25.json").write_text(json.dumps(block))
+    return tmp_path
+
+
+def test_tables_in_the_pages_are_those_of_the_results(tables):
+    pages = {page.relative_to(ROOT): page.read_text() for page in tables.pages()}
+    marked = [name for text in pages.values() for name in re.findall(r"^<!-- table ([\w-]+)", text, re.M)]
+    assert {"blocks", "blockcopy-camvid", "clips"} <= set(marked)
+    for page, text in pages.items():
+        assert tables.renewed(text) == text, f"{page} differs: run python benchmarks/tables.py"
+
+
+def test_a_table_has_a_line_for_each_row_with_its_figures(tables, results):
+    lines = tables.clips(results).splitlines()
+    assert lines[0] == "### camvid, net, 360x480, fp32, 101 frames, on a processor, 2 threads"
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells[0][-3:] == ["equal pixels", "mIoU", "lowest"]
+    assert cells[2] == [
+        *("frame", "", "17.0", "80.0", "90.0", "0.75x", "0.75", "9.5", "512", "100 %", "0.681", ""),
+    ]
+    assert cells[3] == [
+        *("blockcopy", "25.0 %", "4.5", "30.0", "101", "2.00x", "0.53", "9.5", "512", "97.5 %", "0.649", ""),
+    ]
+
+
+def test_only_what_is_between_the_marks_is_written(tables, results):
+    page = "above\n<!-- table blockcopy-camvid -->\nold\n<!-- end of table -->\nbelow\n"
+    new = tables.renewed(page, results)
+    assert new.startswith("above\n<!-- table blockcopy-camvid -->\n\n| ")
+    assert "| target 0.25 | 25.0 % | 0.649 |\n\n<!-- end of table -->\nbelow\n" in new
+    assert "old" not in new
+    assert tables.renewed(new, results) == new
+
+
+def test_marks_that_mean_nothing_are_refused(tables, results):
+    with pytest.raises(ValueError, match="no table 'nope'"):
+        tables.renewed("<!-- table nope -->\n<!-- end of table -->", results)
+    with pytest.raises(ValueError, match="no <!-- end of table -->"):
+        tables.renewed("<!-- table clips -->\n", results)
