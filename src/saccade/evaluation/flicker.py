@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from saccade.evaluation.flow import squared_length
+
 STILL = 0.25
 """Motion of less than this from one frame to the next, in pixels, is none."""
 
@@ -35,7 +37,7 @@ class Flicker(Metric):
         self, previous: np.ndarray, current: np.ndarray, flow: np.ndarray, occluded: np.ndarray | None = None
     ) -> None:
         """Count a pair of consecutive frames; arguments as for ``TemporalConsistency.update``."""
-        still = np.square(flow).sum(-1) < STILL**2
+        still = squared_length(flow) < STILL**2
         if occluded is not None:
             still &= ~occluded
         self.pixels += still.size

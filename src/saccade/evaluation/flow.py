@@ -45,7 +45,7 @@ def backward_flow(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray
         *(cv2.resize(image, small, interpolation=cv2.INTER_AREA) for image in (before, now))
     )
     flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    flow *= np.float32([width / small[0], height / small[1]])
+    flow *= np.array([width / small[0], height / small[1]], np.float32)
     hidden = cv2.resize(occluded.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     return flow, hidden.view(bool)
 
@@ -61,10 +61,17 @@ def _dis(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     forward = search.calc(before, now, None)
     x, y = _ends(backward)
     there = cv2.remap(forward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.square(backward + there).sum(-1)
-    motion = np.square(backward).sum(-1) + np.square(there).sum(-1)
+    error = squared_length(backward + there)
+    motion = squared_length(backward) + squared_length(there)
     outside = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
     return backward, outside | (error > 0.01 * motion + 0.5)
+
+
+def squared_length(flow: np.ndarray) -> np.ndarray:
+    """Squares of the lengths ``(H, W)`` of flow vectors ``(H, W, 2)``; NumPy's sums of two are slow."""
+    x, y = flow[..., 0], flow[..., 1]
+    squares: np.ndarray = x * x + y * y
+    return squares
 
 
 def _ends(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
