@@ -11,6 +11,7 @@ from saccade.datasets.clip import Sample
 from saccade.errors import ConfigError
 from saccade.evaluation.bench import bench_dataset, bench_sources
 from saccade.evaluation.evaluate import evaluate
+from saccade.evaluation.report import StripRecorder
 from saccade.methods.configs import FrameConfig
 
 from .contract import SCHEMA
@@ -43,16 +44,77 @@ def test_every_method_is_a_row_with_all_keys_and_the_network_is_compiled_once(co
         for key in ("dense_eager_ms", "dense_best_ms", "speedup_vs_dense_best", "realised"):
             assert getattr(row, key) > 0
         assert row.seed == 7
-    assert seen[:5] == [(0, 0, None), (0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 4, 4)]
+    assert seen[:5] == [(0, 0, 4), (0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 4, 4)]
     assert [step[0] for step in seen] == [0] * 5 + [1] * 5 + [2] * 5
 
 
-def test_times_of_a_row_are_its_own(clock, compiler):
-    forgotten = [900] * 2
-    clock([*forgotten, 10, 10, *forgotten, 4, 6], [*[900] * 4, 20, 10, 20, 10, *[900] * 4, 40, 30, 40, 30])
+FORGOTTEN = [900.0] * (2 + 2 + 2)
+"""Steps of a method on two frames that are not timed: a trial, alone, and a rehearsal."""
+
+
+def test_times_of_a_row_are_its_own_and_frame_by_frame_is_the_eager_baseline(clock, compiler):
+    # The baselines rehearse once. Beside frame by frame only the compiled network runs.
+    clock([*FORGOTTEN, 20, 24, *FORGOTTEN, 4, 6], [*[900] * 4, 10, 12, 40, 30, 40, 30])
     frame, hold = bench_sources(painted_network(), [FrameConfig(), HoldConfig(2)], [source(1, 2)])
-    assert (frame.dense_eager_ms, frame.dense_best_ms, frame.speedup_vs_dense_best) == (20, 10, 1)
+    assert (frame.latency_ms["mean"], frame.dense_eager_ms, frame.speedup_vs_dense_eager) == (22, 22, 1)
+    assert (frame.dense_best_ms, frame.speedup_vs_dense_best) == (11, 0.5)
     assert (hold.dense_eager_ms, hold.dense_best_ms, hold.speedup_vs_dense_best) == (40, 30, 6)
+    assert frame.extra["timeline"]["latency_ms"] == [20, 24]
+    assert [row.extra["dense"]["best"] for row in (frame, hold)] == ["compiled", "compiled"]
+    assert frame.extra["dense"]["eager"]["ms"]["mean"] == 22
+    assert frame.extra["dense"]["eager"]["timings"] == hold.extra["dense"]["compiled"]["timings"] == 2
+
+
+def test_answers_of_frame_by_frame_are_computed_once_for_all_rows(clock, compiler):
+    clock([5.0] * 99, [5000.0] * 99)  # so slow that the baselines are timed at every second of 15 frames
+    configs = [FrameConfig(), HoldConfig(3), HoldConfig(5)]
+    network = painted_network()
+    rows = bench_sources(network, configs, [source(*[k % 4 for k in range(15)])])
+    calls: list[int] = []
+    next(rows)
+    network.register_forward_hook(lambda *_: calls.append(1))
+    hold = next(rows)
+    # Two frames to try, ten alone, two to rehearse; then 15 frames, and 8 timings of both baselines.
+    assert len(calls) == 2 + 10 + 2 + 15 + 8 + 8
+    assert hold.agreement_with_dense == 5 / 15  # the frames between two keyframes show another class
+    assert hold.extra["dense"]["eager"]["timings"] == hold.extra["dense"]["compiled"]["timings"] == 8
+    assert hold.extra["timeline"]["agreement_with_dense"] == [float(k % 3 == 0) for k in range(15)]
+    assert next(rows).agreement_with_dense == pytest.approx(6 / 15)  # frames 0, 4, 5, 9, 10, 14
+
+
+def test_a_method_that_is_resumed_alone_is_compared_at_every_frame(clock, compiler):
+    clock([5.0] * 99, [5000.0] * 99)
+    (hold,) = bench_sources(painted_network(), [HoldConfig(3)], [source(*[k % 4 for k in range(15)])])
+    assert hold.agreement_with_dense == 5 / 15
+    timings = {name: hold.extra["dense"][name]["timings"] for name in ("eager", "compiled")}
+    assert timings == {"eager": 15, "compiled": 8}
+
+
+def test_rows_of_a_data_set_have_a_course_and_say_what_reading_adds(compiler):
+    clip = PaintedClip(
+        [Sample(paint(np.full((32, 32), k)), np.full((32, 32), k, np.uint8)) for k in (1, 2, 3, 1)]
+    )
+    rows = list(bench_dataset(painted_network(), [FrameConfig(), HoldConfig(2)], PaintedDataset([clip])))
+    for row in rows:
+        timeline = row.extra["timeline"]
+        assert len(timeline["latency_ms"]) == row.frames == 4
+        assert np.mean(timeline["latency_ms"]) == pytest.approx(row.latency_ms["mean"], rel=1e-4)
+        assert np.mean(timeline["agreement_with_dense"]) == pytest.approx(row.agreement_with_dense)
+        assert 0 < row.fps_with_io < row.fps
+        assert set(row.extra["loop_ms"]) == {"read", "step", "labels", "write"}
+        assert "peak_memory_mb" in row.extra
+    assert rows[1].extra["timeline"]["executed_fraction"] == [1, 0.25, 1, 0.25]
+    assert rows[1].agreement_with_dense == 0.5
+
+
+def test_pictures_are_of_the_rows_that_they_are_taken_in(compiler):
+    recorders = [StripRecorder(), StripRecorder()]
+    frames = File([np.full((32, 32), k) for k in (1, 2, 3)])
+    configs = [FrameConfig(), HoldConfig(2)]
+    list(bench_sources(painted_network(), configs, [frames], pictures=recorders))
+    strips = [recorder.strip for recorder in recorders]
+    assert [frame.agreement for frame in strips[0].frames] == [1, 1, 1]
+    assert [frame.agreement for frame in strips[1].frames] == [1, 0, 1]
 
 
 def test_a_compiler_that_fails_is_noted_in_every_row(monkeypatch):

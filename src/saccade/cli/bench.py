@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from saccade.cli.bench_plan import Setup, choose_configs, choose_setups, plain_plan
 from saccade.cli.data_options import DataOption, JsonFile, ProtocolName, WarmUpClips
+from saccade.cli.detection_options import Frames, Sequences, chosen_frames
 from saccade.cli.lists import NAMES, NUMBERS, SIZES, list_parameter
 from saccade.cli.options import CONFIGS, NetworkOptions, parse_pairs, read_whole
 from saccade.errors import ConfigError
@@ -40,6 +41,7 @@ def command(
             "M1,M2",
             *NAMES,
             "Names from `saccade list methods`; frame, every frame in full, is always the first.",
+            default="frame",
         ),
     ] = ("frame",),
     policies: Annotated[
@@ -78,6 +80,8 @@ def command(
     ] = None,
     protocol: ProtocolName = None,
     data: DataOption = (),
+    sequences: Sequences = None,
+    frames: Frames = None,
     warmup_clips: WarmUpClips = 0,
     max_frames: Annotated[
         int | None,
@@ -91,7 +95,10 @@ def command(
         ),
     ] = None,
     pictures: Annotated[
-        bool, Parameter(help="Show frames in the report; without, it has figures and plots only.")
+        bool,
+        Parameter(
+            show_default="yes", help="Show frames in the report; without, it has figures and plots only."
+        ),
     ] = True,
     resume: Annotated[
         bool,
@@ -110,6 +117,7 @@ def command(
     FILE.json is written after every row.
     """
     given = {"--split": split, "--data": data, "--warmup-clips": warmup_clips, "--protocol": protocol}
+    given |= {"--sequences": sequences, "--frames": frames}
     _check_data_options(sources, dataset, given)
     single = Setup(options.network, options.size, options.scale, options.precision)
     for name in precisions:
@@ -195,7 +203,7 @@ def command(
                         work: Videos | Labelled = Videos(opened.enter_context(videos).sources)
                     else:
                         root = Path(sources[0]) if sources else None
-                        pairs = parse_pairs("--data", data)
+                        pairs = parse_pairs("--data", data) | chosen_frames(sequences, frames)
                         scored = open_labelled(dataset, root, split or "val", pairs, warmup_clips)
                         work = Labelled(*scored, max_frames, own.size, own.scale, protocol)
                     network, placement = own.open_network(work.size)

@@ -13,7 +13,9 @@ from saccade.methods.registry import registered_method
 
 SPEED = ("method", "mean", "p50", "p95", "max", "dense", "speed-up", "realised")
 WORK = ("method", "GMACs", "later", "blocks", "later ", "equal pixels")
-ACCURACY = ("mIoU", "lowest")
+ACCURACY = {"mIoU": "miou", "lowest": "miou_min", "AP50": "ap50"}
+"""Scores against labels, where any row has them."""
+
 LOOP = ("method", "frames/s", "with I/O", "MB", "network")
 PARTS = {"policy": "policy", "policy_training": "learning", "flow": "flow", "halo": "halo"}
 """Parts of the MACs besides the network, and what to call them."""
@@ -86,12 +88,12 @@ def _print_group(rows: Sequence[Values]) -> None:
         [(label, *_speed(row)) for label, row in labelled],
         numbers=SPEED[1:],
     )
-    scored = rows[0]["miou"] is not None
+    scores = [name for name, key in ACCURACY.items() if any(row[key] is not None for row in rows)]
     print_rows(
         "what a frame takes, on average, and later frames alone (without the first); answers",
-        WORK + ACCURACY * scored,
-        [(label, *_work(row), *(_score(row) if scored else ())) for label, row in labelled],
-        numbers=(*WORK[1:], *ACCURACY),
+        (*WORK, *scores),
+        [(label, *_work(row), *(_score(row[ACCURACY[name]]) for name in scores)) for label, row in labelled],
+        numbers=(*WORK[1:], *scores),
     )
     parts = [key for key in PARTS if any(row["gmacs"][key] for row in rows)]
     columns = (*LOOP, *(PARTS[key] for key in parts))
@@ -130,8 +132,8 @@ def _work(row: Values) -> tuple[str, ...]:
     )
 
 
-def _score(row: Values) -> tuple[str, ...]:
-    return tuple("-" if row[key] is None else f"{row[key]:.4f}" for key in ("miou", "miou_min"))
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _loop(row: Values) -> tuple[str, ...]:

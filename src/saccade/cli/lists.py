@@ -30,11 +30,13 @@ def commas(read: Callable[[str], T], what: str) -> Callable[[type, Sequence[Toke
     return convert
 
 
-def list_parameter(metavar: str, read: Callable[[str], Any], what: str, help_text: str) -> Parameter:
+def list_parameter(
+    metavar: str, read: Callable[[str], Any], what: str, help_text: str, default: str = "none"
+) -> Parameter:
     """The parameter of a flag that takes a list."""
     return Parameter(
         metavar=metavar,
-        show_default="none",
+        show_default=default,
         negative="",
         n_tokens=1,
         converter=commas(read, what),

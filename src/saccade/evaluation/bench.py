@@ -164,20 +164,24 @@ class Labelled:
         progress: Callable[[int, int | None], None],
     ) -> Record:
         """As ``evaluate``, and with a timeline; detectors as ``evaluate_detection``."""
-        if is_detector(method.network):
-            return evaluate_detection(
-                method,
-                self.dataset,
-                compare=baseline,
-                rehearse=REHEARSED_STEPS,
-                warmup_clips=self.warmup_clips,
-                max_frames=self.max_frames,
-                size=self.size,
-                scale=self.scale,
-                seed=seed,
-                progress=progress,
-            )
         timeline, noted = Timeline(), 0
+        common: dict[str, Any] = {
+            "compare": baseline,
+            "rehearse": REHEARSED_STEPS,
+            "warmup_clips": self.warmup_clips,
+            "max_frames": self.max_frames,
+            "size": self.size,
+            "scale": self.scale,
+            "seed": seed,
+            "progress": progress,
+        }
+        if is_detector(method.network):
+            record = evaluate_detection(method, self.dataset, **common)
+            assert baseline.measured is not None
+            for ms in baseline.measured.latency.milliseconds:
+                timeline.update(milliseconds=ms)
+            record.extra["timeline"] = timeline.to_dict()
+            return record
 
         def note(sample: Sample, result: StepResult, labels: np.ndarray) -> None:
             nonlocal noted
@@ -192,20 +196,7 @@ class Labelled:
             if pictures is not None:
                 pictures.add(sample.frame.image, result, labels, dense)
 
-        record = evaluate(
-            method,
-            self.dataset,
-            protocol=self.protocol,
-            compare=baseline,
-            rehearse=REHEARSED_STEPS,
-            warmup_clips=self.warmup_clips,
-            max_frames=self.max_frames,
-            size=self.size,
-            scale=self.scale,
-            observers=[note],
-            seed=seed,
-            progress=progress,
-        )
+        record = evaluate(method, self.dataset, protocol=self.protocol, observers=[note], **common)
         record.extra["timeline"] = timeline.to_dict()
         return record
 
