@@ -107,3 +107,28 @@ class BoxDataset(Protocol):
 
     def clips(self) -> Sequence[Clip]: ...
     def boxed(self) -> Sequence[BoxedImage]: ...
+
+
+class FlowPair(Protocol):
+    """Two frames with the exact flow between them, for training: nothing is read before ``load``."""
+
+    @property
+    def name(self) -> str: ...
+    def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, the one before it, backward flow and occlusion, as ``Sample`` has them.
+
+        ``(H, W, 3)`` uint8 RGB twice, ``(H, W, 2)`` float32 and ``(H, W)`` bool.
+        """
+        ...
+
+
+@runtime_checkable
+class FlowDataset(Protocol):
+    """A split of a data set with exact flow: ``flow_pairs`` serves the training of flow networks."""
+
+    name: str
+    split: str
+    classes: ClassSet
+
+    def clips(self) -> Sequence[Clip]: ...
+    def flow_pairs(self) -> Sequence[FlowPair]: ...

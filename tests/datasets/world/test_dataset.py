@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -124,3 +125,32 @@ def test_frames_for_detectors_are_those_with_labels_and_have_the_people_of_the_p
         assert {box.label for box in boxes} == {CITYSCAPES.names[i] for i in (11, 12) if (label == i).any()}
         people += len(boxes)
     assert people
+
+
+def test_flow_pairs_are_frames_of_streets_of_their_own_with_flow_between_them() -> None:
+    dataset = WorldDataset(seed=4, clips=1, frames=2, size=(45, 61), fps=10, mode="driving")
+    pairs = dataset.flow_pairs()
+    loaded = [pair.load() for pair in pairs]
+    assert len(pairs) == len({pair.name for pair in pairs}) == 2
+    for now, before, flow, occluded in loaded:
+        assert now.shape == before.shape == (45, 61, 3)
+        assert now.dtype == before.dtype == np.uint8
+        assert (flow.shape, flow.dtype) == ((45, 61, 2), np.float32)
+        assert (occluded.shape, occluded.dtype) == ((45, 61), bool)
+    assert not np.array_equal(loaded[0][0], loaded[1][0])
+    assert all(np.array_equal(a, b) for a, b in zip(loaded[0], pairs[0].load(), strict=True))
+
+
+def test_flow_of_a_pair_points_to_what_was_there_before() -> None:
+    """Fetched along the flow, the earlier frame is closer to the current one than where it stood."""
+    now, before, flow, occluded = (
+        WorldDataset(seed=4, clips=1, frames=1, size=(120, 160), fps=10, mode="panning")
+        .flow_pairs()[0]
+        .load()
+    )
+    x = np.arange(160, dtype=np.float32) + flow[..., 0]
+    y = np.arange(120, dtype=np.float32)[:, None] + flow[..., 1]
+    fetched = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved, still = (np.abs(image.astype(float) - now)[~occluded].mean() for image in (fetched, before))
+    assert np.abs(flow).mean() > 0.5
+    assert moved < 0.5 * still

@@ -19,7 +19,7 @@ MODES = ("driving", "static", "panning")
 _CLASS_SETS = {each.name: each for each in (CITYSCAPES, CAMVID)}
 _MIX = ("driving", "driving", "driving", "static", "panning")
 _TO_CAMVID = np.array(CITYSCAPES_TO_CAMVID, np.uint8)
-_CLIPS, _IMAGES = 0, 1
+_CLIPS, _IMAGES, _PAIRS = 0, 1, 2
 
 
 def world_seed(seed: int, split: str, kind: int, index: int) -> tuple[int, ...]:
@@ -71,6 +71,32 @@ class WorldBoxes:
         film = Film(self.image.seed, 1, 1.0, self.image.size, self.image.mode)
         view = film.view(0)
         return film.develop(view, 0), view.boxes
+
+
+@dataclass(frozen=True)
+class WorldPair:
+    """Two consecutive frames of a street of its own, with exact flow.
+
+    Attributes:
+        name: Tells the split and the number.
+        seed: Same seed, same frames.
+        fps: Frames per second.
+        size: ``(height, width)`` in pixels.
+        mode: How the camera moves, see ``WorldDataset``.
+    """
+
+    name: str
+    seed: tuple[int, ...]
+    fps: float
+    size: tuple[int, int]
+    mode: str
+
+    def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, the one before it, backward flow and occlusion; see ``saccade.datasets.clip.FlowPair``."""
+        film = Film(self.seed, 2, self.fps, self.size, self.mode)
+        before, now = film.view(0), film.view(1)
+        flow, occluded = now.flow_from(before)
+        return film.develop(now, 1), film.develop(before, 0), flow, occluded
 
 
 @dataclass(frozen=True)
@@ -188,3 +214,13 @@ class WorldDataset:
     def boxed(self) -> Sequence[WorldBoxes]:
         """The frames of ``labelled`` with boxes of people."""
         return [WorldBoxes(image) for image in self.labelled()]
+
+    def flow_pairs(self) -> Sequence[WorldPair]:
+        """``clips * frames`` pairs of consecutive frames, each of a street of its own."""
+        return [
+            WorldPair(
+                f"world-{self.split}-{self.seed}-pair-{i}", world_seed(self.seed, self.split, _PAIRS, i),
+                self.fps, self.size, self.mode or _MIX[i % len(_MIX)],
+            )
+            for i in range(self._clips * self._frames)
+        ]  # fmt: skip
