@@ -118,6 +118,11 @@ def test_frontier_by_hand():
             "With blockcopy, the network runs 2.0 times as fast as the best dense execution, "
             "and answers the same at 98.7 % of the pixels.",
         ),
+        (
+            [dense(None), blocks(0.5, None, 50.0, 4.0, f1_with_dense=0.9)],
+            "With blockcopy, the network runs 2.0 times as fast as the best dense execution, "
+            "and finds the same boxes with an F1 of 90.0 %.",
+        ),
         ([dense(0.7)], "Frame by frame: mIoU 0.700 at 125 ms a frame."),
         ([row()], "Frame by frame, and nothing to compare it with."),
     ],
@@ -135,6 +140,10 @@ def test_losses_stand_beside_the_finding():
     )
     (slow,) = with_class(page, "worse")
     assert float(slow.find("data").get("value")) == 100.0 / 118.0
+
+
+def test_of_a_single_setting_the_headline_says_all():
+    assert not with_class(read(report([dense(0.7), blocks(0.5, 0.6, 125.0, 4.0)])), "deck")
 
 
 def test_classes_differ_by_what_they_differ_and_the_largest_loss_is_first():
@@ -185,7 +194,7 @@ def test_what_is_null_or_no_number_is_left_out():
     text_of_page = report(rows)
     page = read(text_of_page)
     assert [[p.get("data-row") for p in with_class(c, "point")] for c in with_class(page, "chart")] == [
-        ["0", "2"], ["0", "2"], ["0"], ["0"],
+        ["2", "0"], ["2", "0"], ["0"], ["0"],
     ]  # fmt: skip
     assert not with_class(page, "panel")
     assert not with_class(page, "classes")

@@ -39,16 +39,18 @@ def drawbacks(entries: Sequence[Entry], measure: Measure | None) -> str:
     others = [entry for entry in entries if not entry.dense]
     speeds = [speed for entry in others if (speed := entry.number(SPEED)) is not None]
     losses = [(loss, e) for e in others if (loss := loss_of(e, entries, measure)) is not None]
+    if len(others) < 2:
+        return ""  # the headline has said all of a single setting
     said = []
     if speeds:
         said.append(f"{_of(sum(speed < 1 for speed in speeds), speeds)} slower than {DENSE_AT_BEST}.")
     if measure is not None and losses:
         most, worst = max(losses, key=lambda pair: pair[0])
-        unit = "" if _is_share(measure) else f" {measure.name}"
+        unit = "" if measure.alike is not None else f" {measure.name}"
         lossy = sum(loss > measure.tolerance for loss, _ in losses)
         said.append(
             f"{_of(lossy, losses)} more than {_amount(measure.tolerance, measure)}{unit} below frame by frame"
-            + (f", {worst.label} the most: {_amount(most, measure)}." if lossy and len(losses) > 1 else ".")
+            + (f", {worst.label} the most: {_amount(most, measure)}." if lossy else ".")
         )
     return " ".join(said)
 
@@ -64,7 +66,7 @@ def loss_of(entry: Entry, entries: Sequence[Entry], measure: Measure | None) -> 
     if measure is None or dense is None:
         return None
     one, other = measure.of(dense), measure.of(entry)
-    if _is_share(measure) and other is not None:
+    if measure.alike is not None and other is not None:
         return 1 - other
     return None if one is None or other is None else one - other
 
@@ -80,8 +82,8 @@ def _lost(entry: Entry, entries: Sequence[Entry], measure: Measure | None) -> st
     if measure is None or loss is None:
         return ""
     own = measure.of(entry) or 0.0
-    if _is_share(measure):
-        return f", and answers the same at {percent(own)} of the pixels"
+    if measure.alike is not None:
+        return f", and {measure.alike.format(percent(own))}"
     change = "keeps its" if abs(loss) < 5e-4 else "loses" if loss > 0 else "gains"
     amount = "" if change == "keeps its" else f"{_amount(abs(loss), measure)} of "
     return f", and {change} {amount}{measure.name} ({own:.3f} instead of {own + loss:.3f})"
@@ -91,7 +93,7 @@ def _alone(entries: Sequence[Entry], measure: Measure | None) -> str:
     said = []
     for entry in entries[:1]:
         ms, accuracy = entry.number("latency_ms", "mean"), None if measure is None else measure.of(entry)
-        if measure is not None and accuracy is not None and not _is_share(measure):
+        if measure is not None and accuracy is not None and measure.alike is None:
             said.append(f"{measure.name} {accuracy:.3f}")
         if ms is not None:
             said.append(f"{three(ms)} ms a frame")
@@ -99,12 +101,7 @@ def _alone(entries: Sequence[Entry], measure: Measure | None) -> str:
 
 
 def _amount(loss: float, measure: Measure) -> str:
-    return percent(loss) if _is_share(measure) else f"{loss:.3f}"
-
-
-def _is_share(measure: Measure) -> bool:
-    """Of pixels, and not a score against labels."""
-    return measure.path == ("agreement_with_dense",)
+    return percent(loss) if measure.alike is not None else f"{loss:.3f}"
 
 
 def _speed(entry: Entry) -> float:

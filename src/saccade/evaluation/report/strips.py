@@ -12,7 +12,7 @@ from saccade.evaluation.block_ages import BlockAges
 from saccade.methods.base import StepResult
 from saccade.video.comparison import mark_differences
 from saccade.video.frame import Frame
-from saccade.video.overlay import Blocks, draw_overlay
+from saccade.video.overlay import Blocks, draw_blocks, draw_overlay
 from saccade.video.palette import unnamed_classes
 
 PICTURES = 4
@@ -159,16 +159,17 @@ def _draw(
         image=_jpeg(small),
         dense=None if dense is None else _jpeg(laid_over(dense)),
         labels=_jpeg(own),
-        blocks=None if blocks is None else _jpeg(_blocks_over(small, classes, blocks)),
+        blocks=None if blocks is None else _jpeg(_blocks_over(small, blocks)),
         executed=None if blocks is None else blocks.executed_fraction,
         agreement=None if differs is None else float(1 - differs.mean()),
     )
 
 
-def _blocks_over(image: np.ndarray, classes: ClassSet, blocks: Blocks) -> np.ndarray:
+def _blocks_over(image: np.ndarray, blocks: Blocks) -> np.ndarray:
     """The frame itself with its blocks."""
-    nothing = np.zeros(image.shape[:2], np.uint8)
-    return draw_overlay(image, nothing, classes, opacity=0.0, blocks=blocks, legend=False)
+    out = image.copy()
+    draw_blocks(out, blocks)
+    return out
 
 
 def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
