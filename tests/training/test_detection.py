@@ -111,8 +111,8 @@ def test_steps_of_the_original_schedule() -> None:
     from saccade.training.recipe import DataConfig, StageConfig
 
     config = TrainConfig(
-        "t", "csp-rn50", "pedestrians", (DataConfig("mot"),), (StageConfig(240, (64, 64)),),
-        task="detection", lr=2e-4, schedule="steps", warmup_steps=500,
+        name="t", network="csp-rn50", class_set="pedestrians", data=(DataConfig("mot"),),
+        stages=(StageConfig(240, (64, 64)),), task="detection", lr=2e-4, schedule="steps", warmup_steps=500,
     )  # fmt: skip
     rates = [schedule(step, 240_000, config) for step in (0, 499, 500, 109_999, 110_000, 159_999, 160_000)]
     assert rates == pytest.approx([2e-4 / 3, 2e-4 / 3, 2e-4, 2e-4, 2e-5, 2e-5, 2e-6])

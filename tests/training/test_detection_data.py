@@ -32,6 +32,10 @@ def test_boxes_go_where_their_pixels_go() -> None:
     for image, boxes in crops(40):
         assert image.shape == (3, 64, 80)
         white = image.mean(0) > 191  # paving is 127
+        if not white.any():
+            left, top, right, bottom = boxes[0]
+            assert right < 1 or bottom < 1 or left > 79 or top > 63
+            continue
         rows, columns = white.any(1).nonzero().flatten(), white.any(0).nonzero().flatten()
         left, top, right, bottom = np.clip(boxes[0], 0, [80, 64, 80, 64])
         found = [columns[0].item(), rows[0].item(), columns[-1].item() + 1, rows[-1].item() + 1]
@@ -41,11 +45,10 @@ def test_boxes_go_where_their_pixels_go() -> None:
     assert max(widths) > 25
 
 
-def test_the_middle_of_a_wanted_box_is_in_every_crop() -> None:
-    for _, boxes in crops(40, crop=(24, 24)):
-        x, y = (boxes[0, :2] + boxes[0, 2:]) / 2
-        assert -1 <= x <= 25
-        assert -1 <= y <= 25
+def test_the_middle_of_a_wanted_box_is_in_three_of_four_crops() -> None:
+    middles = np.array([(boxes[0, :2] + boxes[0, 2:]) / 2 for _, boxes in crops(200, crop=(24, 24))])
+    inside = ((middles >= -1) & (middles <= 25)).all(1).mean()
+    assert 0.65 < inside < 0.9  # and in few of those that are cut anywhere
 
 
 def test_small_frames_are_put_somewhere_on_grey() -> None:
@@ -105,13 +108,16 @@ class OneFrame:
 def test_crops_come_with_targets_and_are_the_same_every_time() -> None:
     stage = StageConfig(1, (96, 128), scale=(1, 1), colour=0.3)
     wanted = DataConfig("mot")
-    config = TrainConfig("t", "csp-rn18", "pedestrians", (wanted,), (stage,), boxes=BoxConfig(min_height=40))
+    config = TrainConfig(
+        name="t", network="csp-rn18", class_set="pedestrians", data=(wanted,), stages=(stage,),
+        task="detection", boxes=BoxConfig(min_height=40),
+    )  # fmt: skip
     images = BoxImages([OneFrame()], {str(wanted): [0, 0]}, config)
     epoch = BoxCrops(images, stage, config.boxes, seed=0, epoch=3)
     assert len(epoch) == 2
     image, targets = epoch[1]
     assert (image.shape, targets.shape) == ((3, 96, 128), (7, 24, 32))
-    assert targets[0].sum() == 1
+    assert targets[0].sum() == 1  # the crop is larger than the frame
     assert (targets[2] == 0).sum() in (64, 72, 81)  # 30 pixels touch 8 or 9 positions each way
     again = BoxCrops(images, stage, config.boxes, seed=0, epoch=3)[1]
     assert torch.equal(image, again[0])

@@ -14,6 +14,9 @@ from saccade.training.augment import change_colours, uniform
 PAVING = 127.0
 """Grey of what lies beyond the frame, 0..255."""
 
+FOCUSED = 0.75
+"""Share of the crops that are cut around a box; the others see what is where nobody is."""
+
 DARKEST, BRIGHTEST = 0.5, 2.0
 """Factors on the pixels of every other crop."""
 
@@ -30,9 +33,9 @@ def augment_boxes(
 ) -> tuple[Tensor, np.ndarray]:
     """One training crop.
 
-    The frame is resized by a random factor. A window is cut out of it that has the middle of a random box in
-    it; where the frame is smaller than the crop, it is put somewhere on grey. Half of the crops are flipped,
-    half made darker or brighter.
+    The frame is resized by a random factor. A window is cut out of it, in three of four crops one that has
+    the middle of a random box in it; where the frame is smaller than the crop, it is put somewhere on grey.
+    Half of the crops are flipped, half made darker or brighter.
 
     Args:
         image: ``(3, H, W)`` uint8.
@@ -48,7 +51,7 @@ def augment_boxes(
     """
     factor = math.exp(uniform(math.log(scale[0]), math.log(scale[1]), generator))
     focus = None
-    if wanted.any():
+    if wanted.any() and torch.rand((), generator=generator) < FOCUSED:
         chosen = np.flatnonzero(wanted)[int(torch.randint(int(wanted.sum()), (), generator=generator))]
         focus = (boxes[chosen, :2] + boxes[chosen, 2:]) / 2  # x, y
     spans = [
