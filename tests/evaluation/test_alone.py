@@ -31,12 +31,13 @@ def test_without_a_second_frame_nothing_is_known_of_the_loop():
     assert Alone({"read": 1.0, "step": 1.0, "labels": 1.0, "write": 1.0}, 1, None).fps_with_io([3.0]) is None
 
 
-def test_at_most_ten_frames_are_run_alone_and_the_method_forgets_them():
+@pytest.mark.parametrize(("step_ms", "frames"), [(1000.0, 10), (200.0, 20), (1.0, 60)])
+def test_so_many_frames_are_run_alone_as_fit_and_the_method_forgets_them(step_ms, frames, clock):
+    clock([step_ms] * 62)
     method = saccade.wrap(painted_network(), HoldConfig(100))
-    frames = PaintedSource([np.full((32, 32), k % 4) for k in range(30)])
-    memory = PeakMemory(method.network, torch.device("cpu"))
-    alone = run_alone(method, [frames], memory, seed=0)
-    assert alone.frames == 10
+    source = PaintedSource([np.full((32, 32), k % 4) for k in range(70)])
+    alone = run_alone(method, [source], PeakMemory(method.network, torch.device("cpu")), seed=0)
+    assert alone.frames == frames
     assert set(alone.loop_ms) == {"read", "step", "labels", "write"}
     assert method.get_state() == {"held": [], "ages": []}
 

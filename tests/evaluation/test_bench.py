@@ -66,7 +66,7 @@ def test_times_of_a_row_are_its_own_and_frame_by_frame_is_the_eager_baseline(clo
 
 
 def test_answers_of_frame_by_frame_are_computed_once_for_all_rows(clock, compiler):
-    clock([5.0] * 99, [5000.0] * 99)  # so slow that the baselines are timed at every second of 15 frames
+    clock([5.0] * 200, [5000.0] * 200)  # so slow that the baselines are timed at every second of 15 frames
     configs = [FrameConfig(), HoldConfig(3), HoldConfig(5)]
     network = painted_network()
     rows = bench_sources(network, configs, [source(*[k % 4 for k in range(15)])])
@@ -74,8 +74,8 @@ def test_answers_of_frame_by_frame_are_computed_once_for_all_rows(clock, compile
     next(rows)
     network.register_forward_hook(lambda *_: calls.append(1))
     hold = next(rows)
-    # Two frames to try, ten alone, two to rehearse; then 15 frames, and 8 timings of both baselines.
-    assert len(calls) == 2 + 10 + 2 + 15 + 8 + 8
+    # Two frames to try, 15 alone, two to rehearse; then 15 frames, and 8 timings of both baselines.
+    assert len(calls) == 2 + 15 + 2 + 15 + 8 + 8
     assert hold.agreement_with_dense == 5 / 15  # the frames between two keyframes show another class
     assert hold.extra["dense"]["eager"]["timings"] == hold.extra["dense"]["compiled"]["timings"] == 8
     assert hold.extra["timeline"]["agreement_with_dense"] == [float(k % 3 == 0) for k in range(15)]
@@ -83,7 +83,7 @@ def test_answers_of_frame_by_frame_are_computed_once_for_all_rows(clock, compile
 
 
 def test_a_method_that_is_resumed_alone_is_compared_at_every_frame(clock, compiler):
-    clock([5.0] * 99, [5000.0] * 99)
+    clock([5.0] * 200, [5000.0] * 200)
     (hold,) = bench_sources(painted_network(), [HoldConfig(3)], [source(*[k % 4 for k in range(15)])])
     assert hold.agreement_with_dense == 5 / 15
     timings = {name: hold.extra["dense"][name]["timings"] for name in ("eager", "compiled")}

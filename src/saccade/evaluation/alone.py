@@ -28,8 +28,10 @@ from saccade.video.source import ReadOptions, Source
 TRIAL_FRAMES = 2
 """The first frame and one after it: programs and memory are prepared."""
 
-FRAMES = 10
-"""How many frames are run alone."""
+LEAST_FRAMES, MOST_FRAMES = 10, 60
+"""How many frames are run alone: as many as take ``SECONDS``, within these."""
+
+SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,24 @@ def run_alone(method: VideoMethod, sources: Sequence[Source], memory: PeakMemory
         seed: Of the random generators.
     """
     with tempfile.TemporaryDirectory() as folder, without_trace(method, seed):
-        process(method, sources, max_frames=TRIAL_FRAMES, seed=seed)
+        trial = process(method, sources, max_frames=TRIAL_FRAMES, seed=seed)
+        count = _frames(trial.latency_ms["mean"])
         memory.begin()
         classes: ClassSet | None = network_info(method.network).class_set
         try:
             drawing = BoxVideoSink if is_detector(method.network) else OverlaySink
             sink = drawing(Path(folder) / "alone.mp4", sources, classes)
-            record = process(method, sources, [sink], max_frames=FRAMES, warmup=1, seed=seed)
+            record = process(method, sources, [sink], max_frames=count, warmup=1, seed=seed)
         except OutputError as error:
-            process(method, sources, max_frames=FRAMES, seed=seed)
+            process(method, sources, max_frames=count, seed=seed)
             return Alone(None, 0, memory.megabytes(), (f"drawing is not timed: {error}",))
     frames = record.frames // max(1, record.streams)
     return Alone(record.extra["loop_ms"] if frames > 1 else None, frames, memory.megabytes())
+
+
+def _frames(step_ms: float | None) -> int:
+    fitting = int(SECONDS * 1000 / step_ms) if step_ms else MOST_FRAMES
+    return min(max(LEAST_FRAMES, fitting), MOST_FRAMES)
 
 
 class ClipSource(Source):
