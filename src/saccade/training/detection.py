@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from saccade.classes import ClassSet
 from saccade.datasets import open_dataset
 from saccade.datasets.clip import BoxDataset
 from saccade.errors import DatasetError
@@ -17,18 +18,19 @@ from saccade.networks.detector import Detector
 from saccade.training.csp_loss import csp_loss
 from saccade.training.detection_data import BoxCrops, BoxImages
 from saccade.training.recipe import DataConfig, StageConfig, TrainConfig
+from saccade.training.task import Task
 from saccade.video.frame import normalise
 
 
-class DetectionTask:
-    """A box for every object; see ``saccade.training.task.Task``."""
+class DetectionTask(Task):
+    """A box for every object."""
 
     score = "ap50"
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
         self._images = BoxImages.open(config)
-        self.classes = self._images.classes
+        self.classes: ClassSet = self._images.classes
 
     def length(self, stage: StageConfig) -> int:
         return len(self._images.of(stage))

@@ -17,14 +17,12 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from saccade.errors import ConfigError, TrainingError
-from saccade.networks import load_network, save_weights
-from saccade.networks.detector import is_detector
+from saccade.networks import save_weights
 from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
 from saccade.training.log import write_row
 from saccade.training.recipe import StageConfig, TrainConfig, as_tree
 from saccade.training.task import Task, open_task
-from saccade.video.frame import normalise
 
 STEPS = (110 / 240, 160 / 240)
 """Shares of a run after which CSP's learning rate falls."""
@@ -60,21 +58,11 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     plan = [stage for stage in config.stages for _ in range(stage.epochs)]
     steps = [steps_of(task.length(stage), stage, accelerator.num_processes) for stage in plan]
 
-    network = load_network(
-        config.network,
-        weights=config.init,
-        classes=task.classes,
-        new_head=config.init is not None,
-    )
-    if is_detector(network) != (config.task == "detection"):
-        what = "detection" if is_detector(network) else "segmentation"
-        raise ConfigError(
-            f"network {config.network} is for {what}: set task: {what}, or name another network"
-        )
+    network = task.network(config)
     network.to(accelerator.device).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
     average = MovingAverage(network, config.ema)
     optimiser = make_optimiser(network, config)
-    model, optimiser = accelerator.prepare(network, optimiser)
+    model, optimiser = accelerator.prepare(task.learner(network), optimiser)
 
     first = 0
     checkpoint = config.folder / "checkpoint.pt"
@@ -144,16 +132,16 @@ def train_epoch(
 ) -> float:
     """One pass over the crops; gives back the mean loss of this process's batches.
 
-    ``model`` is ``network`` as accelerate wrapped it for the devices at hand.
+    ``model`` is the task's learner around ``network``, as accelerate wrapped it for the devices at hand.
     """
     model.train()
     losses = []
     for step, (images, targets) in enumerate(batches):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step) * group["lr_factor"]
-        frames = normalise(images)
+        inputs = task.inputs(images)
         with accelerator.autocast():
-            output = model(frames)
+            output = model(*inputs)
         loss = task.loss(output, targets)
         if not torch.isfinite(loss):
             stop_at_bad_batch(config.folder, step, images, targets, loss)
@@ -286,7 +274,7 @@ def metadata(config: TrainConfig, task: Task, row: dict[str, Any]) -> dict[str, 
     score = f"validation_{task.score}"
     return {
         "network": config.network,
-        "class_set": task.classes.name,
+        "class_set": "" if task.classes is None else task.classes.name,
         "recipe": config.name,
         "seed": str(config.seed),
         "epochs": str(row["epoch"]),

@@ -96,9 +96,11 @@ class TrainConfig:
 
     Attributes:
         name: Name of the run; results go to ``<output>/<name>/``.
-        network: Registered network name.
-        class_set: Class set to train: ``camvid`` or ``cityscapes``, for detection ``pedestrians``.
-        task: ``segmentation``, or ``detection`` with the loss of CSP.
+        network: Registered name of a network, or of an optical flow.
+        class_set: Class set to train: ``camvid`` or ``cityscapes``, for detection ``pedestrians``; optical
+            flow has none.
+        task: ``segmentation``, ``detection`` with the loss of CSP, or ``flow`` with end-point errors.
+        options: Of the network's constructor, for example its width.
         data: Training data of all stages that do not name their own.
         validation: What the run is validated on; None trains without.
         stages: Parts of the run, in order.
@@ -131,10 +133,11 @@ class TrainConfig:
 
     name: str
     network: str
-    class_set: str
     data: tuple[DataConfig, ...]
     stages: tuple[StageConfig, ...]
-    task: Literal["segmentation", "detection"] = "segmentation"
+    class_set: str = ""
+    task: Literal["segmentation", "detection", "flow"] = "segmentation"
+    options: dict[str, Any] = field(default_factory=dict)
     validation: DataConfig | None = None
     output: str = "runs"
     init: str | None = None

@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from saccade.classes import ClassSet
+from saccade.errors import ConfigError
+from saccade.networks import load_network
+from saccade.networks.detector import is_detector
 from saccade.training.recipe import StageConfig, TrainConfig
+from saccade.video.frame import normalise
 
 
-class Task(Protocol):
+class Task(ABC):
     """Everything of the loop that depends on what is learned.
 
     Attributes:
-        classes: Of the network that is trained.
-        score: Name of what ``validate`` gives, as in the log: ``miou`` or ``ap50``.
+        classes: Of the network that is trained; None where it has none.
+        score: Name of what ``validate`` gives, as in the log: ``miou``, ``ap50`` or ``epe``.
     """
 
-    classes: ClassSet
-    score: str
+    classes: ClassSet | None
+    score: ClassVar[str]
 
+    def network(self, config: TrainConfig) -> nn.Module:
+        """What is trained and saved, with the values that the recipe starts from.
+
+        Raises:
+            ConfigError: The network is for another task.
+        """
+        network = load_network(
+            config.network,
+            weights=config.init,
+            classes=self.classes,
+            new_head=config.init is not None,
+            **config.options,
+        )
+        if is_detector(network) != (config.task == "detection"):
+            what = "detection" if is_detector(network) else "segmentation"
+            raise ConfigError(
+                f"network {config.network} is for {what}: set task: {what}, or name another network"
+            )
+        return network
+
+    def learner(self, network: nn.Module) -> nn.Module:
+        """What answers during training: the network, or a module around it."""
+        return network
+
+    def inputs(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What the learner is called with, from a batch of ``crops``."""
+        return (normalise(images),)
+
+    @abstractmethod
     def length(self, stage: StageConfig) -> int:
         """Crops of one epoch."""
-        ...
 
+    @abstractmethod
     def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
         """Those of an epoch: images ``(3, h, w)`` in 0..255, and what ``loss`` wants with them."""
-        ...
 
+    @abstractmethod
     def loss(self, output: Any, targets: Tensor) -> Tensor:
-        """Scalar loss of a batch, from what the network answered."""
-        ...
+        """Scalar loss of a batch, from what the learner answered."""
 
+    @abstractmethod
     def validate(self, network: nn.Module, device: torch.device) -> float | None:
-        """Score on the validation data, 0..1; None without any."""
-        ...
+        """Score on the validation data; None without any."""
 
 
 def open_task(config: TrainConfig, device: torch.device) -> Task:
@@ -46,10 +79,15 @@ def open_task(config: TrainConfig, device: torch.device) -> Task:
     Raises:
         DatasetError: Training data is missing or does not fit.
     """
-    if config.task == "detection":
-        from saccade.training.detection import DetectionTask
+    match config.task:
+        case "detection":
+            from saccade.training.detection import DetectionTask
 
-        return DetectionTask(config)
+            return DetectionTask(config)
+        case "flow":
+            from saccade.training.flow import FlowTask
+
+            return FlowTask(config)
     from saccade.training.segmentation import SegmentationTask
 
     return SegmentationTask(config, device)
