@@ -36,8 +36,8 @@ def network():
 
 
 def wrapped(network, **settings):
-    settings = {"block_size": BLOCK, "policy": "change", "scene_cuts": False, "motion": False} | settings
-    return saccade.wrap(network, saccade.BlockCopyConfig(**settings))
+    plain = {"block_size": BLOCK, "policy": "change", "savings": 0, "scene_cuts": False, "motion": False}
+    return saccade.wrap(network, saccade.BlockCopyConfig(**plain | settings))
 
 
 def video(frames, seed=0, streams=1):
@@ -75,6 +75,18 @@ def test_the_target_is_met(network, policy, target):
     shares = [float(executed(method.step(frame))) for frame in video(60)]
     assert shares[0] == 1.0
     assert sum(shares[1:]) / len(shares[1:]) == pytest.approx(target, abs=0.01)
+
+
+def test_a_still_scene_saves_blocks_for_when_everything_changes(network):
+    method = wrapped(network, target=0.25, savings=2, max_age=0)
+    still = next(video(1))
+    shares = [float(executed(method.step(still))) for _ in range(30)]
+    assert shares[1:4] == [0.0625] * 3  # a quarter of the usual
+    assert 29 * 0.25 - sum(shares[1:]) == pytest.approx(2, abs=0.1)  # two frames' worth is saved
+    assert shares[-1] == 0.25  # and no more
+    shares += [float(executed(method.step(still + 0.5 + 0.1 * t))) for t in range(4)]
+    assert shares[30:32] == [1.0, 1.0]
+    assert sum(shares[1:]) / 33 == pytest.approx(0.25, abs=0.03)
 
 
 @pytest.mark.parametrize("net", ["small", "resnet8"])

@@ -87,7 +87,7 @@ class BlockMemory:
             "since": self.cuts.since,
             "before": [None if b is None else torch.from_numpy(b) for b in self.motion.before],
             "fresh": list(self.fresh),
-            "accounts": [(budget.owed, budget.left) for budget in self.budgets],
+            "accounts": [(budget.owed, budget.left, budget.saved) for budget in self.budgets],
             "seen": self.seen,
             "logits": self.logits,
             "actions": self.actions,
@@ -101,5 +101,5 @@ class BlockMemory:
         self.motion.before = [None if b is None else b.numpy() for b in state["before"]]
         self.fresh = list(state["fresh"])
         for budget, account in zip(self.budgets, state["accounts"], strict=True):
-            budget.owed, budget.left = account
+            budget.owed, budget.left, budget.saved = account
         self.seen, self.logits, self.actions = state["seen"], state["logits"], state["actions"]

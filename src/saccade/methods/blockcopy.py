@@ -10,6 +10,7 @@ and Online Policies, ICCV 2021.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from saccade.methods.scores import scores_of
 from saccade.policies.ageing import Ageing
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
 from saccade.policies.budget import Budget
+from saccade.policies.change import changed_blocks
 from saccade.policies.registry import make_policy
 from saccade.policies.scene_cuts import SceneCuts
 
@@ -68,6 +70,10 @@ class BlockCopy(VideoMethod):
     def notes(self) -> list[str]:
         """What the policy says."""
         return self.policy.notes
+
+    @property
+    def _saves(self) -> bool:
+        return self.policy.saves and self.config.savings > 0 and not self.config.legacy
 
     @torch.inference_mode()
     def step(self, frames: Tensor) -> StepResult:
@@ -175,7 +181,8 @@ class BlockCopy(VideoMethod):
 
     def _new_budget(self, engine: BlockNetwork) -> Budget:
         blocks = engine.grid.shape[0] * engine.grid.shape[1]
-        return Budget(self.config.target, blocks, _without_waste, engine.tuning.dense_above)
+        savings = self.config.savings * blocks if self._saves else 0.0
+        return Budget(self.config.target, blocks, _without_waste, engine.tuning.dense_above, savings)
 
     def _moved(self, memory: BlockMemory, frames: Tensor) -> Tensor | None:
         """The scores of the frame before, where things are now; None before the first frame.
@@ -218,7 +225,6 @@ class BlockCopy(VideoMethod):
         assert kept is not None
         assert memory.actions is not None
         due = memory.ageing.due[rows]
-        budget = [max(memory.budgets[row].next(), int(d.sum())) for row, d in zip(rows, due, strict=True)]
         view = PolicyView(
             streams=tuple(rows),
             frames=frames[rows],
@@ -227,9 +233,12 @@ class BlockCopy(VideoMethod):
             actions=memory.actions[rows],
             age=memory.ageing.age[rows],
             due=due,
-            budget=torch.tensor(budget),
+            budget=torch.zeros(len(rows), dtype=torch.int64),
             block_size=memory.engine.grid.block,
         )
+        demand = changed_blocks(view) if self._saves else [None] * len(rows)
+        wanted = [memory.budgets[row].next(d) for row, d in zip(rows, demand, strict=True)]
+        view = replace(view, budget=torch.tensor(wanted).maximum(due.flatten(1).sum(1).cpu()))
         actions[rows] = self.policy.decide(view).cpu()
         return actions, view
 

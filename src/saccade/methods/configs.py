@@ -36,6 +36,8 @@ class BlockCopyConfig:
             boundaries between classes) or online (learns while the video runs).
         max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
             is as many as the target allows.
+        savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
+            at most so many whole frames' worth of them for when much does; 0 for as many in every frame.
         scene_cuts: Execute a frame in full where another scene begins.
         motion: Move the scores of kept blocks along with the picture, by optical flow. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
@@ -56,7 +58,8 @@ class BlockCopyConfig:
     target: float = 0.5
     block_size: int | None = None
     policy: Literal["all", "none", "random", "change", "online"] = "change"
-    max_age: int = 30
+    max_age: int = 60
+    savings: float = 2.0
     scene_cuts: bool = True
     motion: bool = True
     policy_net: Literal["small", "resnet8"] = "small"
@@ -76,3 +79,5 @@ class BlockCopyConfig:
             raise ConfigError(f"block_size {self.block_size} is no size in pixels; give for example 128")
         if self.max_age < 0:
             raise ConfigError(f"max_age {self.max_age} is no number of frames; give 0 for no limit")
+        if self.savings < 0:
+            raise ConfigError(f"savings {self.savings} is no number of frames; give 0 for none")

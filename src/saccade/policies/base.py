@@ -83,7 +83,10 @@ class Policy(nn.Module, ABC):
         macs: MACs of the last decision, all streams together.
         training_macs: MACs of the last ``learn``.
         notes: What happened that the user should know, once each (for example: collapsed and was reset).
+        saves: Whether blocks that a still scene does not need are saved for when it moves.
     """
+
+    saves = False
 
     def __init__(self) -> None:
         super().__init__()

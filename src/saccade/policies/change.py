@@ -24,8 +24,14 @@ FLOOR = 0.05
 """Of the density of boundaries, relative to its mean: where there are none, change still counts a little."""
 
 
+CHANGED = 0.02
+"""Change above noise from which a block counts as changed, in units of normalised frames."""
+
+
 class ChangePolicy(RankingPolicy):
     """Ranks blocks by change, age, and density of label boundaries."""
+
+    saves = True
 
     def rank(self, view: PolicyView) -> Tensor:
         """The product of the three."""
@@ -41,6 +47,12 @@ def pixel_change(view: PolicyView) -> Tensor:
     )
     difference = ((now - before).abs().mean(1) - NOISE).clamp_min(0)
     return view.per_block(difference) + 1e-6
+
+
+def changed_blocks(view: PolicyView) -> list[int]:
+    """In how many blocks of each stream something changed since they were last executed."""
+    changed: list[int] = (pixel_change(view) > CHANGED).sum((1, 2)).tolist()
+    return changed
 
 
 def boundary_weight(view: PolicyView) -> Tensor:

@@ -222,6 +222,8 @@ class OnlinePolicy(Policy):
         clock: Seconds, for ``settings.time_share``.
     """
 
+    saves = True
+
     network: PolicyNetwork | None
 
     def __init__(self, settings: OnlineSettings | None = None) -> None:
