@@ -21,12 +21,14 @@ class NetworkChecks:
     Attributes:
         name: Registered name.
         small: Constructor options of the instance that is run; totals are checked at the defaults.
+        stride: Of the logits.
         parameters: Total at 19 classes.
         gmacs: Of one 1024x2048 frame at 19 classes, to two decimals.
     """
 
     name: ClassVar[str]
     small: ClassVar[dict[str, Any]] = {}
+    stride: ClassVar[int] = 4
     parameters: ClassVar[int]
     gmacs: ClassVar[float]
 
@@ -39,8 +41,9 @@ class NetworkChecks:
         network = load_network(cls.name, weights=None, classes=cls.CLASSES, **cls.small)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                nn.init.uniform_(module.weight, 0.5, 1.5)
-                nn.init.normal_(module.bias, std=0.1)
+                if module.affine:
+                    nn.init.uniform_(module.weight, 0.5, 1.5)
+                    nn.init.normal_(module.bias, std=0.1)
                 module.running_mean.normal_(std=0.1)
                 module.running_var.uniform_(0.5, 1.5)
         return network
@@ -56,18 +59,20 @@ class NetworkChecks:
 
     @pytest.mark.parametrize("size", [(64, 96), (65, 97), (50, 33), (7, 130), (1, 1)])
     @pytest.mark.parametrize("batch", [1, 3])
-    def test_logits_of_any_size_are_a_quarter_of_it(self, network, size, batch):
+    def test_logits_of_any_size_are_at_the_stride(self, network, size, batch):
         height, width = size
         with torch.no_grad():
             logits = network(self.frames(batch, 3, height, width))
-        assert logits.shape == (batch, self.CLASSES, math.ceil(height / 4), math.ceil(width / 4))
+        rows, columns = math.ceil(height / self.stride), math.ceil(width / self.stride)
+        assert logits.shape == (batch, self.CLASSES, rows, columns)
         assert logits.isfinite().all()
 
     @pytest.mark.parametrize("classes", [1, 150])
     def test_any_class_count(self, classes):
         with torch.device("meta"):
             network = load_network(self.name, weights=None, classes=classes, **self.small)
-            assert network(torch.empty(2, 3, 64, 64)).shape == (2, classes, 16, 16)
+            side = 64 // self.stride
+            assert network(torch.empty(2, 3, 64, 64)).shape == (2, classes, side, side)
 
     def test_frames_of_a_batch_do_not_touch_each_other(self, network):
         frames = self.frames(2, 3, 64, 64)

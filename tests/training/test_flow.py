@@ -35,7 +35,7 @@ def moved_picture(dx: int, dy: int) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.7, 0.7), (1.6, 1.6)])
 def test_the_flow_of_a_crop_still_leads_to_the_frame_before(seed, scale):
-    frames, flow, known = augment_flow(
+    frames, flow, _known = augment_flow(
         *moved_picture(6, -4),
         crop=(40, 56), scale=scale, colour=0, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip

@@ -206,6 +206,60 @@ def swiftnet_rn50(
     return _swiftnet("resnet50", classes, width, pretrained_backbone, input_affine)
 
 
+@register_network("bisenet-r18")
+def bisenet_r18(
+    classes: int = 19,
+    *,
+    auxiliary: bool = False,
+    pretrained_backbone: bool = False,
+    input_affine: InputAffine | None = None,
+) -> nn.Module:
+    """BiSeNet on ResNet-18, logits at stride 8: 12.9 M parameters, 103.7 GMACs at 1024x2048."""
+    from saccade.networks.bisenet import BiSeNet
+
+    return BiSeNet(
+        classes, auxiliary=auxiliary, pretrained_backbone=pretrained_backbone, input_affine=input_affine
+    )
+
+
+def _deeplab(layers: int, classes: int, deformable: bool, input_affine: InputAffine | None) -> nn.Module:
+    from saccade.networks.deeplab import DeepLab
+
+    return DeepLab(layers, classes, deformable=deformable, input_affine=input_affine)
+
+
+@register_network("deeplab-18")
+def deeplab_18(
+    classes: int = 19, *, deformable: bool = True, input_affine: InputAffine | None = None
+) -> nn.Module:
+    """Accel's DeepLab of 18 layers: 30.7 M parameters, 129.4 GMACs at 1024x2048."""
+    return _deeplab(18, classes, deformable, input_affine)
+
+
+@register_network("deeplab-34")
+def deeplab_34(
+    classes: int = 19, *, deformable: bool = True, input_affine: InputAffine | None = None
+) -> nn.Module:
+    """Accel's DeepLab of 34 layers: 41.2 M parameters, 207.4 GMACs at 1024x2048."""
+    return _deeplab(34, classes, deformable, input_affine)
+
+
+@register_network("deeplab-50")
+def deeplab_50(
+    classes: int = 19, *, deformable: bool = True, input_affine: InputAffine | None = None
+) -> nn.Module:
+    """Accel's DeepLab of 50 layers: 26.6 M parameters, 278.5 GMACs at 1024x2048."""
+    return _deeplab(50, classes, deformable, input_affine)
+
+
+@register_network("deeplab-101")
+def deeplab_101(
+    classes: int = 19, *, deformable: bool = True, input_affine: InputAffine | None = None
+) -> nn.Module:
+    """Accel's DeepLab of 101 layers: 44.9 M parameters, 427.5 GMACs at 1024x2048."""
+    return _deeplab(101, classes, deformable, input_affine)
+
+
 @register_network("csp-rn18", default_weights="csp-rn18-people", classes=PEDESTRIANS)
 def csp_rn18(classes: int = 1, *, width: int = 64, pretrained_backbone: bool = False) -> nn.Module:
     """CSP, a pedestrian detector, light, on ResNet-18: 14.0 M parameters, 130.3 GMACs at 1024x2048."""

@@ -104,6 +104,8 @@ class SwiftNet(nn.Module):
             weights that were trained with other statistics; None for ours.
     """
 
+    cuts = ("ladder",)
+
     def __init__(
         self,
         backbone: str = "resnet18",
@@ -138,10 +140,22 @@ class SwiftNet(nn.Module):
         Returns:
             Logits ``(N, K, ceil(H / 4), ceil(W / 4))``.
         """
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor, cut: str = "ladder") -> Tensor:
+        """What the last layer sees: the end of the ladder, ``(N, width, ceil(H / 4), ceil(W / 4))``."""
         if self.input_affine is not None:
             x = self.input_affine(x)
         *skips, deepest = self.backbone(x)
         x = self.spp(deepest)
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip)
-        return self.head(x)
+        return x
+
+    def classify(self, features: Tensor, size: tuple[int, int], cut: str = "ladder") -> Tensor:
+        """What ``forward`` returns, from these features."""
+        return self.head(features)
+
+    def extended(self, x: Tensor) -> Tensor:
+        """Nothing is added to the frames."""
+        return x
