@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saccade.datasets.registry import open_dataset
     from saccade.errors import SaccadeError
     from saccade.evaluation.evaluate import evaluate
-    from saccade.methods.configs import BlockCopyConfig, FrameConfig
+    from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig
     from saccade.methods.registry import wrap
     from saccade.networks.load import load_network
     from saccade.video.opening import open_video
@@ -24,6 +24,7 @@ __version__ = VERSION
 
 _HOMES = {
     "BlockCopyConfig": "methods.configs",
+    "DeepFeatureFlowConfig": "methods.configs",
     "FrameConfig": "methods.configs",
     "SaccadeError": "errors",
     "evaluate": "evaluation.evaluate",
@@ -41,6 +42,7 @@ _BRINGS = {"open_video": "datasets.world"}
 
 __all__ = [
     "BlockCopyConfig",
+    "DeepFeatureFlowConfig",
     "FrameConfig",
     "SaccadeError",
     "__version__",

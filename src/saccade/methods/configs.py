@@ -81,3 +81,28 @@ class BlockCopyConfig:
             raise ConfigError(f"max_age {self.max_age} is no number of frames; give 0 for no limit")
         if self.savings < 0:
             raise ConfigError(f"savings {self.savings} is no number of frames; give 0 for none")
+
+
+@dataclass(frozen=True)
+class DeepFeatureFlowConfig:
+    """Deep Feature Flow: features of key frames move along optical flow to the others (CVPR 2017).
+
+    Args:
+        interval: One frame in so many is a key frame, on which the network runs in full.
+        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
+        cut: Where the network is cut: what comes before gives the features that move, what follows runs on
+            every frame. None for the place that suits the network; logits moves what it returns.
+        one_hop: Move features from the key frame in one go, as in the paper, which needs flow over longer
+            motion; otherwise from frame to frame, as in Accel.
+    """
+
+    interval: int = 5
+    schedule: Literal["fixed", "adaptive"] = "fixed"
+    flow: str = "dis"
+    cut: str | None = None
+    one_hop: bool = False
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ConfigError(f"interval {self.interval} is no number of frames; give 1 or more")

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import ConfigError
-from saccade.methods.configs import BlockCopyConfig, FrameConfig
+from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,3 +133,4 @@ def wrap(module: nn.Module, config: object | None = None) -> VideoMethod:
 
 register_method("frame", FrameConfig, "saccade.methods.frame:FrameByFrame")
 register_method("blockcopy", BlockCopyConfig, "saccade.methods.blockcopy:BlockCopy")
+register_method("dff", DeepFeatureFlowConfig, "saccade.methods.dff:DeepFeatureFlow")

@@ -1,0 +1,91 @@
+"""Deep Feature Flow: features of key frames move along optical flow (Zhu et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from saccade.methods.base import Cost
+from saccade.methods.configs import DeepFeatureFlowConfig
+from saccade.methods.keyframe_method import KeyframeMethod, Part
+from saccade.methods.keyframes import Adaptive, FixedInterval
+from saccade.methods.scores import scores_of
+from saccade.networks.flow import FlowEstimator, load_flow, resize_flow, warp
+from saccade.networks.flow.flownet import FlowNetS
+from saccade.networks.flow.warp import resized
+from saccade.networks.macs import count_macs
+from saccade.networks.split import LOGITS, Head, Trunk, choose_cut
+
+
+class DeepFeatureFlow(KeyframeMethod):
+    """The whole network on key frames; on others flow, moved features, and the network's head.
+
+    Args:
+        network: As for ``saccade.wrap``. One that can be cut (``saccade.networks.split``) has its features
+            moved, any other its logits.
+        config: Its settings.
+        flow: Another estimator than the one of the configuration. Where it is a FlowNet-S with a scale map,
+            moved features are multiplied by it.
+    """
+
+    _trunk: Trunk
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: DeepFeatureFlowConfig | None = None,
+        flow: FlowEstimator | None = None,
+    ) -> None:
+        config = config or DeepFeatureFlowConfig()
+        kind = FixedInterval if config.schedule == "fixed" else Adaptive
+        super().__init__(network, config, kind(config.interval))
+        self.cut = choose_cut(network, config.cut)
+        parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+        flow = flow or load_flow(config.flow)
+        self.flow = flow.eval() if parameter is None else flow.eval().to(parameter.device, parameter.dtype)
+        self._heads: dict[tuple[int, int], Head] = {}
+        # Past nn.Module's bookkeeping, which would list every parameter a second time.
+        self.__dict__["_trunk"] = Trunk(network, self.cut)
+
+    def on_keyframe(self, frames: Tensor) -> Part:
+        features = self._features(frames)
+        logits = self._head(frames)(features)
+        cost = Cost(network=self.dense_macs(tuple(frames.shape)))
+        return Part(logits, {"features": features, "frame": frames}, cost)
+
+    def on_other(self, frames: Tensor, memory: dict[str, Tensor]) -> Part:
+        now, before = self._trunk.extended(frames), self._trunk.extended(memory["frame"])
+        size = (memory["features"].shape[2], memory["features"].shape[3])
+        scale: Tensor | None = None
+        if isinstance(self.flow, FlowNetS) and self.flow.scale is not None:
+            flow, scale = self.flow.flow_and_scale(now, before)
+        else:
+            flow = self.flow(now, before)
+        features = warp(memory["features"], resize_flow(flow, size))
+        if scale is not None:
+            features = features * resized(scale, size)
+        head = self._head(frames)
+        cost = Cost(network=count_macs(head, features.shape), flow=self.flow.macs(now.shape))
+        kept = memory if self.config.one_hop else {"features": features, "frame": frames}
+        return Part(head(features), kept, cost, unexplained(now, before, flow))
+
+    def dense_macs(self, shape: Sequence[int]) -> float:
+        return count_macs(self.network, shape)
+
+    def _features(self, frames: Tensor) -> Tensor:
+        features = self._trunk(frames)
+        return scores_of(features, len(frames)) if self.cut == LOGITS else features
+
+    def _head(self, frames: Tensor) -> Head:
+        size = (int(frames.shape[2]), int(frames.shape[3]))
+        if size not in self._heads:
+            self._heads[size] = Head(self.network, self.cut, size)
+        return self._heads[size]
+
+
+def unexplained(now: Tensor, before: Tensor, flow: Tensor) -> Tensor:
+    """Mean difference ``(N,)`` between frames and those before them, moved along the flow."""
+    size = (flow.shape[2], flow.shape[3])
+    small, old = (resized(frames.float(), size) for frames in (now, before))
+    return (small - warp(old, flow, "border")).abs().mean((1, 2, 3))
