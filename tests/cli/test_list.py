@@ -8,6 +8,7 @@ from saccade.cli import main
 from saccade.datasets import DATASETS
 from saccade.methods import list_methods
 from saccade.networks import list_networks, list_weights
+from saccade.networks.flow import list_flows
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,13 @@ def test_every_name_has_a_line(kind, names, capsys):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     first = [words[0] for words in lines if words]
     assert [name for name in names if first.count(name) != 1] == []
+
+
+def test_optical_flow_is_listed_with_the_networks(capsys):
+    assert main(["list", "networks"]) == 0
+    out = capsys.readouterr().out
+    for name in list_flows():
+        assert f"\n    {name} " in out
 
 
 def test_policies_come_with_what_they_do(capsys):

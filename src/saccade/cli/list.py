@@ -36,7 +36,20 @@ def _networks() -> None:
         weights = entry.default_weights if entry.default_weights in shipped else None
         rows.append((name, weights or "none", _first_line(entry.build.__doc__)))
     print_rows("networks", ("name", "weights", "what it is"), rows)
+    _flows(shipped)
     print("\nYour own: --network package.module:callable or path/to/file.py:callable")
+
+
+def _flows(shipped: set[str]) -> None:
+    from saccade.cli.tables import print_rows
+    from saccade.networks.flow.registry import TORCHVISION, list_flows, registered_flow
+
+    rows = []
+    for name in list_flows():
+        entry = registered_flow(name)
+        weights = entry.default_weights if entry.default_weights in {*shipped, TORCHVISION} else None
+        rows.append((name, weights or "none", entry.summary))
+    print_rows("optical flow", ("name", "weights", "what it is"), rows)
 
 
 def _methods() -> None:

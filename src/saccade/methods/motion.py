@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saccade.networks.flow.dis import Search, grey
+
 LARGEST = 512
 """Flow is computed on frames reduced to at most this many pixels on the longer side."""
-
-SMALLEST = 16
-"""DIS needs this many pixels on each side; smaller frames are continued at their edge."""
 
 STILL = 0.25
 """Motion of less than this, in pixels of the reduced frames, is none: moving scores by it would blur them."""
@@ -27,7 +25,7 @@ class Motion:
 
     def __init__(self) -> None:
         self.before: list[np.ndarray | None] = []
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
+        self._search = Search("fast")
 
     def resize(self, streams: int) -> None:
         """Make room for new streams, or forget the last ones."""
@@ -46,7 +44,7 @@ class Motion:
             frames: ``(N, 3, H, W)`` normalised frames; the next ones are compared with them.
         """
         found: list[Tensor | None] = []
-        for row, now in enumerate(reduced(frames)):
+        for row, now in enumerate(grey(frames, LARGEST)):
             before = self.before[row]
             found.append(None if before is None else self._between(before, now))
             self.before[row] = now
@@ -54,23 +52,9 @@ class Motion:
 
     def _between(self, before: np.ndarray, now: np.ndarray) -> Tensor:
         height, width = now.shape
-        missing = max(0, SMALLEST - height), max(0, SMALLEST - width)
-        if any(missing):
-            before, now = (np.pad(x, ((0, missing[0]), (0, missing[1])), mode="edge") for x in (before, now))
-        flow = torch.from_numpy(self._search.calc(now, before, None))[:height, :width]
+        flow = torch.from_numpy(self._search.flow(now, before))
         flow = torch.where(flow.square().sum(2, keepdim=True) < STILL**2, 0, flow)
         return flow.permute(2, 0, 1) / torch.tensor([width, height]).view(2, 1, 1)
-
-
-def reduced(frames: Tensor) -> list[np.ndarray]:
-    """Grey frames of at most ``LARGEST`` pixels on a side, ``(h, w)`` uint8 each."""
-    height, width = frames.shape[2:]
-    factor = -(-max(height, width) // LARGEST)
-    grey = frames.mean(1, keepdim=True, dtype=torch.float32)
-    if factor > 1:
-        grey = F.avg_pool2d(grey, factor, ceil_mode=True)
-    levels = ((grey.nan_to_num(0.0) + 2.5) * 51).clamp(0, 255).to(torch.uint8)
-    return [np.ascontiguousarray(level[0]) for level in levels.cpu().numpy()]
 
 
 def moved(scores: Tensor, flow: Tensor) -> Tensor:
