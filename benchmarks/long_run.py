@@ -4,8 +4,8 @@
     python benchmarks/long_run.py --plot
 
 The camera drives through one street after the other, 1000 frames each, as one stream: nothing is reset. Every
-hundred frames the memory of the process and the median processor time of ``step`` are kept (processor time, so
-that other work on the machine does not show). Results are
+hundred frames the memory of the process and the median processor time of ``step`` are kept; processor time,
+so that other work on the machine does not show. Results are
 ``benchmarks/results/<machine>/long_run.json`` and, drawn from it, ``long_run.svg``.
 """
 
