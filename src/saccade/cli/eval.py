@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from saccade.cli.data_options import DataOption, JsonFile, ProtocolName, WarmUpClips
 from saccade.cli.detection_options import Frames, Sequences, chosen_frames
 from saccade.cli.options import DEFAULTS, MethodOptions, parse_pairs, read_whole
 from saccade.errors import ConfigError
@@ -27,45 +28,16 @@ def command(
         Parameter(metavar="DIR", show_default="none", help="Folder of the data set; the world needs none."),
     ] = None,
     split: Annotated[str, Parameter(metavar="NAME", help="Split to score.")] = "val",
-    protocol: Annotated[
-        str | None,
-        Parameter(
-            metavar="NAME",
-            show_default="blockcopy for Cityscapes with its video, clip otherwise",
-            help="What is run and scored. clip: every labelled frame of every clip. blockcopy: the last of "
-            "20 frames. By distance from the last keyframe, for methods with keyframes: dff (mean of the "
-            "mIoUs at all distances), accel-avg (each frame at one distance, in turn), accel-max and "
-            "gsvnet-min (the farthest), gsvnet-avg (one mIoU over all).",
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None,
-        Parameter(metavar="FILE.json", show_default="none", help="File for everything that is printed."),
-    ] = None,
-    data: Annotated[
-        tuple[str, ...],
-        Parameter(
-            metavar="KEY=VALUE",
-            negative="",
-            show_default="none",
-            consume_multiple=True,
-            help="Options of the data set: --data clips=2 classes=cityscapes for the world.",
-        ),
-    ] = (),
+    protocol: ProtocolName = None,
+    json: JsonFile = None,
+    data: DataOption = (),
     sequences: Sequences = None,
     frames: Frames = None,
     max_frames: Annotated[
         int | None,
         Parameter(converter=read_whole, show_default="all", help="Use only so many frames of the split."),
     ] = None,
-    warmup_clips: Annotated[
-        int,
-        Parameter(
-            converter=read_whole,
-            help="Run over so many clips of the train split first: policies that learn begin there, nothing "
-            "of it is scored, and it is not part of the cost.",
-        ),
-    ] = 0,
+    warmup_clips: WarmUpClips = 0,
     compare: Annotated[
         bool,
         Parameter(
