@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from saccade.blocks import EngineOptions
+from saccade.blocks import FULL, EngineOptions
 
 from .reference import assert_near, convert_with_reference, random_actions
 
@@ -277,7 +277,7 @@ def test_equals_module_at_all_blocks_and_reference_at_some(name, frames):
     torch.manual_seed(0)
     module = {**ON_BLOCKS, **PARTLY}[name]().eval()
     network, reference = convert_with_reference(module, frames[0], BLOCK)
-    everything = torch.ones(1, *network.grid.shape, dtype=torch.int8)
+    everything = torch.full((1, *network.grid.shape), FULL, dtype=torch.int8)
     assert_near(network.step(frames[0], everything), module(frames[0]))
     reference.step(frames[0], everything > 0)
     random = torch.Generator().manual_seed(1)
@@ -298,7 +298,7 @@ def test_rows_and_columns_that_changed_places_keep_their_order_when_flattened(fr
 
 def check_dense_and_blocks(network, module, frames):
     """All blocks in dense frames, and through the blocks on canvases that dense frames left behind."""
-    everything = torch.ones(1, *network.grid.shape, dtype=torch.int8)
+    everything = torch.full((1, *network.grid.shape), FULL, dtype=torch.int8)
     for frame, dense_above in zip(frames, (1.0, 1.0, 2.0, 1.0), strict=True):
         network.options = EngineOptions(dense_above=dense_above)
         network.use(network.tuning)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from saccade.blocks import EngineOptions
+from saccade.blocks import FULL, EngineOptions
 
 from .reference import assert_near, convert_with_reference, random_actions
 
@@ -137,7 +137,7 @@ def gradient(outputs, frames):
 @pytest.mark.parametrize("make", MODULES)
 @pytest.mark.parametrize("streams", [1, 2])
 def test_gradients_of_all_blocks_are_those_of_the_module(make, streams, video):
-    everything = torch.ones(streams, *GRID, dtype=torch.int8)
+    everything = torch.full((streams, *GRID), FULL, dtype=torch.int8)
     for dense_above in (1.0, 2.0):
         module, network, _ = start(make, dense_above)
         for frames in video[:3, :streams]:
@@ -152,7 +152,7 @@ def test_gradients_of_single_precision(make, video):
     torch.manual_seed(0)
     module, frames = make().eval(), video[0].float()
     network, _ = convert_with_reference(module, frames, BLOCK)
-    everything = torch.ones(2, *GRID, dtype=torch.int8)
+    everything = torch.full((2, *GRID), FULL, dtype=torch.int8)
     for dense_above in (1.0, 2.0):
         network.options = EngineOptions(dense_above=dense_above)
         network.use(network.tuning)
@@ -185,7 +185,7 @@ def detached(value):
 def test_gradients_of_some_blocks_are_those_of_small_differences(make, video, random):
     _, network, _ = start(make)
     with torch.no_grad():
-        network.step(video[0, :1], torch.ones(1, *GRID, dtype=torch.int8))
+        network.step(video[0, :1], torch.full((1, *GRID), FULL, dtype=torch.int8))
     state, actions = network.get_state(), random_actions(random, 1, GRID)
     assert 0 < actions.count_nonzero() < actions.numel()
 
@@ -199,7 +199,7 @@ def test_gradients_of_some_blocks_are_those_of_small_differences(make, video, ra
 
 def test_pixels_that_no_executed_block_sees_have_no_gradient(video):
     _, network, _ = start(Residual)
-    network.step(video[0], torch.ones(2, *GRID, dtype=torch.int8))
+    network.step(video[0], torch.full((2, *GRID), FULL, dtype=torch.int8))
     actions = torch.zeros(2, *GRID, dtype=torch.int8)
     actions[1, 1, 2] = 2
     frames = video[1].clone().requires_grad_()
@@ -226,7 +226,7 @@ def test_gradients_end_at_the_frame_before(video):
 def test_later_frames_leave_gradients_as_they_are(make, dense_above, video, random):
     _, network, _ = start(make, dense_above)
     frames = video[0].clone().requires_grad_()
-    everything = torch.ones(2, *GRID, dtype=torch.int8)
+    everything = torch.full((2, *GRID), FULL, dtype=torch.int8)
     expected = gradient(network.step(frames, everything), frames)
     network.forget()
     outputs = network.step(frames, everything)

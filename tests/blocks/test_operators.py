@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from saccade.blocks import EngineOptions
+from saccade.blocks import FULL, EngineOptions
 from saccade.blocks.steps import ConvolutionStep
 from saccade.blocks.tuning import Tuning
 
@@ -525,7 +525,7 @@ def assert_all_near(actual, expected):
 @pytest.mark.parametrize("streams", [1, 3])
 def test_all_blocks_give_what_the_module_gives(case, streams):
     case.start()
-    actions = torch.ones(streams, *case.network.grid.shape, dtype=torch.int8)
+    actions = torch.full((streams, *case.network.grid.shape), FULL, dtype=torch.int8)
     for frames, dense_above in zip(case.frames[:, :streams], (2.0, 1.0, 2.0, 1.0), strict=True):
         assert_all_near(case.step(frames, actions, dense_above=dense_above), case.module(frames))
 

@@ -140,7 +140,7 @@ def test_canvas_memory_is_what_the_canvases_take(dtype: torch.dtype) -> None:
     frames = torch.zeros(2, 3, 96, 160, dtype=dtype)
     blocks = convert(network, frames, 32)
     blocks.dense(frames)
-    allocated = sum(c.pixels.nbytes for c in blocks._canvases.values() if c.pixels is not None)
+    allocated = sum(c.pixels.nbytes for c in blocks.full.canvases.values() if c.pixels is not None)
     assert allocated == 2 * blocks.plan.canvas_bytes
 
 

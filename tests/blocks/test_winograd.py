@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from saccade.blocks import EngineOptions
+from saccade.blocks import FULL, EngineOptions
 from saccade.blocks.steps import ConvolutionStep
 
 from .reference import assert_near, convert_with_reference, random_actions
@@ -57,7 +57,7 @@ def test_all_and_some_blocks(activation, size, block, dilation):
     network, reference = convert_with_reference(module, frames[0], block)
     by_winograd(network)
     assert [s.execution for s in network.plan.steps].count("winograd") == 3
-    everything = torch.ones(2, *network.grid.shape, dtype=torch.int8)
+    everything = torch.full((2, *network.grid.shape), FULL, dtype=torch.int8)
     assert_near(network.step(frames[0], everything), module(frames[0]))
     reference.step(frames[0], everything > 0)
     random = torch.Generator().manual_seed(1)
@@ -79,7 +79,7 @@ def test_blocks_are_the_same_as_in_dense_frames():
     (frame, *_) = frames_of((32, 48), streams=1)
     network, _ = convert_with_reference(module, frame, 16, EngineOptions(dense_above=1.0))
     by_winograd(network)
-    everything = torch.ones(1, 2, 3, dtype=torch.int8)
+    everything = torch.full((1, 2, 3), FULL, dtype=torch.int8)
     dense = network.step(frame, everything)
     some = everything.clone()
     some[0, 1, ::2] = 0
@@ -93,7 +93,7 @@ def test_bfloat16():
     (frame, *_) = frames_of((64, 96), streams=1)
     network, _ = convert_with_reference(module, frame.bfloat16(), 32)
     by_winograd(network)
-    result = network.step(frame.bfloat16(), torch.ones(1, 2, 3, dtype=torch.int8))
+    result = network.step(frame.bfloat16(), torch.full((1, 2, 3), FULL, dtype=torch.int8))
     assert result.dtype is torch.bfloat16
     exact = module.float()(frame.bfloat16().float())
     assert (result.float() - exact).abs().max() < 0.02 * exact.abs().max()
@@ -105,7 +105,7 @@ def test_gradients_take_the_plain_way():
     (frame, *_) = frames_of((64, 96), streams=1)
     network, _ = convert_with_reference(module, frame, 32)
     by_winograd(network)
-    everything = torch.ones(1, 2, 3, dtype=torch.int8)
+    everything = torch.full((1, 2, 3), FULL, dtype=torch.int8)
     gradients = []
     for forward in (module, lambda x: network.step(x, everything)):
         x = frame.clone().requires_grad_()

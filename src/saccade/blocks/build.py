@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,15 +38,21 @@ from saccade.blocks.steps import IMAGE, InputStep, PixelStep, Spatial, Step, Who
 aten = torch.ops.aten
 
 
-def build(captured: Captured, grid: Grid, options: EngineOptions) -> list[Step]:
+def build(
+    captured: Captured,
+    grid: Grid,
+    options: EngineOptions,
+    like: Mapping[str, Spatial | None] | None = None,
+) -> list[Step]:
     """Steps of a network, in order.
 
     Args:
         captured: The network; its convolutions and paddings are merged in place.
         grid: The blocks of its input.
         options: Behaviour that differs from exactness on purpose.
+        like: As for ``Builder``.
     """
-    builder = Builder(captured, grid, options)
+    builder = Builder(captured, grid, options, like)
     steps = [step_for(o, builder) for o in list(captured.operations.values())]
     return fuse(drop_unread(steps, captured.output_names()), captured.output_names())
 
@@ -54,8 +60,10 @@ def build(captured: Captured, grid: Grid, options: EngineOptions) -> list[Step]:
 def step_for(operation: Operation, builder: Builder) -> Step:
     """The step for one operation; those before it have been seen."""
     rule = RULES.get(operation.target) or RULES.get(getattr(operation.target, "overloadpacket", None))
-    made = None
-    if rule is not None:
+    made: Step | None = None
+    if builder.must_be_whole(operation):
+        made = whole(builder, operation)
+    elif rule is not None:
         made = rule(builder, operation)
     elif torch.Tag.pointwise in getattr(operation.target, "tags", ()):
         made = pointwise(builder, operation)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.blocks import kernels
 from saccade.blocks.grid import Cells, Level
+from saccade.blocks.kernels import Border
 
 
 class Canvas:
@@ -72,8 +73,11 @@ class Canvas:
 
     def write(self, cells: Cells, blocks: Tensor) -> None:
         """Put the values of executed cells in their places; ``prepare`` has made room."""
+        self.put(cells, to_pixels(blocks, self.dims, self.level.cell))
+
+    def put(self, cells: Cells, block_pixels: Tensor) -> None:
+        """The same for values as ``(B, height, width, P)`` pixels."""
         assert self.pixels is not None
-        block_pixels = to_pixels(blocks, self.dims, self.level.cell)
         if cells.count < len(cells):
             cells, block_pixels = cells.real(), block_pixels[: cells.count]
         place = cells.stream, *cells.corner(self.level)
@@ -89,6 +93,14 @@ class Canvas:
         assert self.pixels is not None
         blocks = kernels.gather(self.pixels, cells.stream, *cells.corner(self.level), self.level.cell)
         return from_pixels(blocks, self.dims, self.rest)
+
+    def around(self, cells: Cells, halo: int) -> Tensor:
+        """Pixels ``(B, height + 2 halo, width + 2 halo, P)`` of some cells; the map's edge is repeated."""
+        assert self.pixels is not None
+        top, left = cells.corner(self.level)
+        height, width = (n + 2 * halo for n in self.level.cell)
+        place = cells.stream, top - halo, left - halo
+        return kernels.gather(self.pixels, *place, (height, width), border=Border.REPLICATE)
 
     def value(self) -> Tensor:
         """The whole map of all streams, as the network shapes it; not to be changed."""

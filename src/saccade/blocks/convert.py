@@ -18,6 +18,7 @@ def convert(
     example: Tensor,
     block_size: int = 128,
     *,
+    levels: int = 1,
     options: EngineOptions | None = None,
     measure: bool = True,
 ) -> BlockNetwork:
@@ -28,6 +29,8 @@ def convert(
             copied where they are changed (batch norm is folded); the module itself stays as it is.
         example: ``(N, C, H, W)`` frames of the size, type and device to convert for.
         block_size: Side of a block in pixels of the frame. Need not divide the size.
+        levels: 2 gets ready for blocks at low resolution at once, and says so if the network cannot have it.
+            With 1 the first step that asks for some does; the module's weights must not change until then.
         options: Behaviour that differs from dense execution on purpose.
         measure: Find out what is fastest where that is not known yet. False uses what is known, or assumes.
 
@@ -35,13 +38,20 @@ def convert(
     frames, and keeps the result in the user's cache folder (``SACCADE_AUTOTUNE=0`` does without).
 
     Raises:
-        NetworkError: The module cannot be captured; the message names the line.
+        NetworkError: The module cannot be captured; the message names the line. Or it cannot run at low
+            resolution.
     """
     if example.ndim != 4:
         raise NetworkError(f"the example must be frames (N, C, H, W), not {tuple(example.shape)}")
+    if levels not in (1, 2):
+        raise NetworkError(f"there are 1 or 2 levels of resolution, not {levels}")
     captured = capture(module, example)
     grid = Grid(example.shape[2], example.shape[3], block_size)
     options = options or EngineOptions()
-    network = BlockNetwork(captured, build(captured, grid, options), grid, options)
-    network.use(tuned(network, example) if measure else stored(network, example) or Tuning())
+    steps = build(captured, grid, options)
+    network = BlockNetwork(captured, steps, grid, options, module, measure=measure)
+    known = tuned(network, example) if measure else stored(network.full, options, example)
+    network.use(known or Tuning())
+    if levels == 2:
+        network.halve()
     return network

@@ -148,32 +148,42 @@ class CostTable:
     Args:
         segments: The network's steps, in their batches.
         macs: Of every step, by name.
+
+    Attributes:
+        block: MACs of one whole frame that run on blocks.
+        whole: Those that look at whole maps.
     """
 
     def __init__(self, segments: Iterable[Segment], macs: dict[str, StepMacs]) -> None:
         self._parts: dict[tuple[Level, int], list[tuple[Step, StepMacs]]] = {}
-        self._whole = 0
+        self.whole = 0
         for segment in segments:
             for step in segment.steps:
                 if step.spatial is None:
-                    self._whole += macs[step.name].frame
+                    self.whole += macs[step.name].frame
                 elif macs[step.name].cell:
                     part = self._parts.setdefault((step.spatial.level, segment.batch), [])
                     part.append((step, macs[step.name]))
-        self._block = sum(m.frame for part in self._parts.values() for _, m in part)
+        self.block = sum(m.frame for part in self._parts.values() for _, m in part)
 
     @property
     def frame(self) -> int:
         """MACs of one whole frame."""
-        return self._block + self._whole
+        return self.block + self.whole
 
     def of_frames(self, streams: int) -> BlockCost:
         """The cost of executing whole frames densely."""
-        block, whole = streams * self._block, streams * self._whole
+        block, whole = streams * self.block, streams * self.whole
         return BlockCost(block + whole, 0, block + whole, block, whole)
 
     def of_blocks(self, selection: Selection) -> BlockCost:
         """The cost of executing these blocks."""
+        block, halo = self.of_cells(selection)
+        whole = self.whole * len(selection.streams)
+        return BlockCost(block + whole, halo, self.frame * len(selection.active), block, whole)
+
+    def of_cells(self, selection: Selection) -> tuple[int, int]:
+        """``block`` and ``halo`` of executing these blocks."""
         streams, some = len(selection.active), bool(selection.streams)
         block = halo = 0
         for (level, batch), part in self._parts.items() if some else ():
@@ -183,8 +193,7 @@ class CostTable:
                 executed = streams * macs.frame if on_maps(step, cells) else batched * macs.cell
                 block += executed
                 halo += max(0, executed - macs.frame * pixels // area)
-        whole = self._whole * len(selection.streams)
-        return BlockCost(block + whole, halo, self.frame * streams, block, whole)
+        return block, halo
 
 
 def on_maps(step: Step, cells: int) -> bool:

@@ -215,12 +215,20 @@ class Selection:
         grid: Blocks of the frames.
         active: ``(N, GH, GW)`` bool, the blocks to execute.
         device: Where the maps are.
+        beside: What the same step executes at another resolution; cells of both are left to it.
     """
 
-    def __init__(self, grid: Grid, active: npt.NDArray[np.bool_], device: torch.device) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        active: npt.NDArray[np.bool_],
+        device: torch.device,
+        beside: Selection | None = None,
+    ) -> None:
         self.grid = grid
         self.active = active
         self.device = device
+        self.beside = beside
         self.streams = [int(n) for n in np.flatnonzero(active.any(axis=(1, 2)))]
         self._found: dict[object, npt.NDArray[np.int64]] = {}
         self._chunks: dict[object, list[Cells]] = {}
@@ -271,13 +279,19 @@ class Selection:
     def _find(self, level: Level) -> npt.NDArray[np.int64]:
         """Stream, row and column ``(3, B)`` of the executed cells."""
         if level.owners not in self._found:
-            active = self.active
-            if not level.one_to_one:
-                by_row = level.rows.membership(self.grid.shape[0])
-                by_column = level.columns.membership(self.grid.shape[1])
-                active = np.einsum("nrc,ir,jc->nij", active.astype(np.int32), by_row, by_column) > 0
-            self._found[level.owners] = np.stack(np.nonzero(active)).astype(np.int64)
+            self._found[level.owners] = np.stack(np.nonzero(self._cells(level))).astype(np.int64)
         return self._found[level.owners]
+
+    def _cells(self, level: Level) -> npt.NDArray[np.bool_]:
+        """``(N, rows, columns)``: which cells are executed."""
+        if level.one_to_one:
+            return self.active
+        by_row = level.rows.membership(self.grid.shape[0])
+        by_column = level.columns.membership(self.grid.shape[1])
+        found: npt.NDArray[np.bool_] = (
+            np.einsum("nrc,ir,jc->nij", self.active.astype(np.int32), by_row, by_column) > 0
+        )
+        return found if self.beside is None else found & ~self.beside._cells(level)
 
 
 @dataclass(frozen=True)

@@ -9,54 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 import torch.utils._pytree as pytree
-from torch import Tensor
+from torch import Tensor, nn
 
-from saccade.blocks.canvas import Canvas
-from saccade.blocks.capture import Captured, Ref, affine, frame_input
+from saccade.blocks.capture import Captured, Ref, frame_input
 from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
-from saccade.blocks.grid import FULL, KEEP, Grid, Selection
+from saccade.blocks.grid import FULL, KEEP, LOW, Grid, Selection
+from saccade.blocks.half import halve
+from saccade.blocks.levels import LOW_COST, FullRun, Levels
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.plan import Plan, plan_of
-from saccade.blocks.segments import Segment, cut
-from saccade.blocks.steps import (
-    ConvolutionStep,
-    EnlargeStep,
-    InputStep,
-    PixelStep,
-    Run,
-    SliceStep,
-    Spatial,
-    Step,
-    WholeStep,
-)
-from saccade.blocks.tuning import Tuning
+from saccade.blocks.resolution import Resolution, read_beyond, run_segment
+from saccade.blocks.steps import Run, Step
+from saccade.blocks.tuning import Tuning, stored, tuned_half
 from saccade.errors import NetworkError
-
-
-def views(step: Step) -> bool:
-    """May the step's result share memory with what it reads?"""
-    if isinstance(step, SliceStep):
-        return True
-    if isinstance(step, WholeStep):
-        returns = getattr(getattr(step.operations[0].target, "_schema", None), "returns", ())
-        return any(result.alias_info is not None for result in returns)
-    pointwise = torch.Tag.pointwise in getattr(getattr(step, "target", None), "tags", ())
-    return isinstance(step, PixelStep) and not pointwise and step.target is not affine
-
-
-def type_of(step: Step) -> torch.dtype | None:
-    """Element type of a step's result; None for several results."""
-    value = step.operations[-1].value
-    return value.dtype if isinstance(value, Tensor) else None
-
-
-def same_memory(one: Any, other: Tensor) -> bool:
-    """Are both in the same memory, whole or in part?"""
-    return (
-        isinstance(one, Tensor)
-        and one.device == other.device
-        and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-    )
 
 
 class BlockNetwork:
@@ -64,25 +29,40 @@ class BlockNetwork:
 
     Made by ``convert``. Everything it remembers of the videos is in its canvases.
 
-    Attributes:
+    Args:
+        captured: The network.
+        steps: What its operations became.
         grid: Blocks of the frames.
-        executed: ``(N, GH, GW)`` int8, what the last step really executed: a stream's first frame is
-            executed in full whatever was asked for, and so is a frame that is cheaper to execute densely.
+        options: Behaviour that differs from dense execution on purpose.
+        module: What was captured, for low resolution; None does without.
+        measure: Find out what is fastest at low resolution where that is not known yet.
+
+    Attributes:
+        full: The steps at full resolution, and the canvases between them.
+        executed: ``(N, GH, GW)`` int8, what the last step really executed: what is to be kept in a stream's
+            first frame is executed in full, and so is a whole frame that is cheaper to execute densely.
     """
 
-    def __init__(self, captured: Captured, steps: list[Step], grid: Grid, options: EngineOptions) -> None:
+    def __init__(
+        self,
+        captured: Captured,
+        steps: list[Step],
+        grid: Grid,
+        options: EngineOptions,
+        module: nn.Module | None = None,
+        *,
+        measure: bool = True,
+    ) -> None:
         self.captured = captured
         self.steps = steps
         self.grid = grid
         self.options = options
+        self.full = Resolution(captured, steps, grid, read_beyond(steps) | captured.output_names())
         self.executed: Tensor | None = None
         self._type = next(o for o in captured.operations.values() if o.target is frame_input).value.dtype
-        self._spatial: dict[str, Spatial | None] = {s.name: s.spatial for s in steps}
-        self._outputs = captured.output_names()
-        self._canvases = self._make_canvases()
-        self._last_reads = self._find_last_reads()
-        self._allow_overwriting()
-        self._segments = cut(steps, self._canvases, captured.device)
+        self._module = module
+        self._measure = measure
+        self._levels: Levels | None = None
         self._fresh: set[int] = set()
         self._streams = 0
         self._whole: dict[str, list[Tensor]] = {}
@@ -99,27 +79,32 @@ class BlockNetwork:
 
         Args:
             frames: ``(N, C, H, W)`` normalised frames of the size that the network was converted for.
-            actions: ``(N, ceil(H / block), ceil(W / block))`` int8 per block: 0 keep, 2 full.
+            actions: ``(N, ceil(H / block), ceil(W / block))`` int8 per block: 0 keep, 1 low, 2 full.
 
         Returns:
             What the module gives back for N frames: at every pixel the latest executed value.
 
         Raises:
-            NetworkError: Frames or actions of another shape or type.
+            NetworkError: Frames or actions of another shape or type, or low resolution where this network
+                cannot have it.
         """
         self._check(frames, actions)
-        active = (actions != KEEP).cpu().numpy()
+        asked = actions.cpu().numpy()
+        full, low = asked == FULL, asked == LOW
+        if low.any():
+            self.halve()
         self._welcome(len(frames))
         for stream in self._fresh:
-            active[stream] = True
+            full[stream] |= asked[stream] == KEEP
         self._forget_gradients()
-        dense = active.mean() > self._dense_above or (active.all() and self._dense_above <= 1)
+        share = full.mean() + LOW_COST * low.mean()
+        dense = share > self._dense_above or (full.all() and self._dense_above <= 1)
         if dense:
-            active[:] = True
-        self.executed = torch.from_numpy(np.where(active, FULL, KEEP).astype(np.int8))
-        if active.any():
+            full[:], low[:] = True, False
+        self.executed = torch.from_numpy(np.where(full, FULL, np.where(low, LOW, KEEP)).astype(np.int8))
+        if full.any() or low.any():
             try:
-                self._execute(frames, None if dense else Selection(self.grid, active, frames.device))
+                self._execute(frames, full, low, dense=dense)
             except BaseException:
                 self.reset()  # some canvases show this frame, some the one before
                 raise
@@ -132,11 +117,33 @@ class BlockNetwork:
         self.tuning = tuning
         wanted = self.options.dense_above
         self._dense_above = tuning.dense_above if wanted is None else wanted
-        for step in self.steps:
-            if isinstance(step, ConvolutionStep):
-                step.matrix = step.name in tuning.matrix
-                step.map_from = tuning.map_from.get(step.name)
-                step.winograd = step.name in tuning.winograd and step.can_be_winograd
+        self.full.use(tuning)
+
+    def halve(self) -> None:
+        """Get ready for blocks at low resolution; ``step`` does it when the first one is asked for.
+
+        Raises:
+            NetworkError: The network cannot run at half resolution in blocks of this size; the message says
+                what may help.
+        """
+        if self._levels is not None:
+            return
+        if self._module is None:
+            raise NetworkError("this network was made without its module; convert it for low resolution")
+        with torch.inference_mode(False), torch.no_grad():
+            half = halve(self._module, self.full, self.options)
+            if missing := half.canvases.keys() - self.full.canvases.keys():
+                names = self.full.canvases.keys() | missing
+                self.full = Resolution(self.captured, self.steps, self.grid, names)
+                self.reset()  # the new canvases are empty
+                self.__dict__.pop("_costs", None)  # the batches may be others
+            self._levels = Levels(self.full, half, self._macs, self.options)
+            like = self.captured.example[1], half.grid.height, half.grid.width
+            example = torch.zeros(1, *like, dtype=self._type, device=self.captured.device)
+            if self._measure:
+                half.use(tuned_half(half, self.options, example))
+            else:
+                half.use(stored(half, self.options, example) or Tuning())
 
     def forget(self) -> None:
         """Be as if no frame had ever been seen."""
@@ -156,12 +163,13 @@ class BlockNetwork:
         """What is done with each operation of the network, and what it costs."""
         return plan_of(
             self.captured,
-            self._segments,
-            self._canvases,
+            self.full.segments,
+            self.full.canvases,
             self.grid,
             self._macs,
             dense_above=self._dense_above,
             measured=self.tuning.measured,
+            low=None if self._levels is None else (self._levels.low_costs.block, self._levels.canvas_bytes),
         )
 
     @property
@@ -169,10 +177,15 @@ class BlockNetwork:
         """MACs of the last step; None before the first."""
         if self.executed is None:
             return None
-        active = self.executed.cpu().numpy() != KEEP
-        if active.all() and self._dense_above <= 1:
-            return self._costs.of_frames(len(active))
-        return self._costs.of_blocks(Selection(self.grid, active, torch.device("cpu")))
+        executed = self.executed.numpy()
+        full, low = executed == FULL, executed == LOW
+        if low.any():
+            self.halve()
+            assert self._levels is not None
+            return self._levels.cost(*self._levels.select(full, low, self.executed))
+        if full.all() and self._dense_above <= 1:
+            return self._costs.of_frames(len(full))
+        return self._costs.of_blocks(Selection(self.grid, full, torch.device("cpu")))
 
     @cached_property
     def _macs(self) -> dict[str, StepMacs]:
@@ -181,15 +194,16 @@ class BlockNetwork:
 
     @cached_property
     def _costs(self) -> CostTable:
-        return CostTable(self._segments, self._macs)
+        return CostTable(self.full.segments, self._macs)
 
     def drop(self, streams: Sequence[int]) -> None:
         """These streams have ended: those after them move up, and the next step has fewer."""
         gone = set(streams)
         kept = [n for n in range(self._streams) if n not in gone]
-        for canvas in self._canvases.values():
+        for canvas in self.full.canvases.values():
             if canvas.pixels is not None:
                 canvas.restore(canvas.pixels[kept])
+        self._outdate()
         self._whole = {name: [values[n] for n in kept] for name, values in self._whole.items()}
         self._fresh = {row for row, n in enumerate(kept) if n in self._fresh}
         self.executed = None if self.executed is None else self.executed[kept]
@@ -210,7 +224,7 @@ class BlockNetwork:
         if self.executed is not None:
             state["executed"] = self.executed.clone()
             state["careful"] = torch.tensor(self._careful)
-        for name, canvas in self._canvases.items():
+        for name, canvas in self.full.canvases.items():
             if canvas.pixels is not None:
                 state[f"canvas.{name}"] = canvas.pixels.detach()
         for name, values in self._whole.items():
@@ -229,12 +243,12 @@ class BlockNetwork:
         """
         streams, running = len(state.get("fresh", ())), "executed" in state
         wanted: dict[str, tuple[tuple[int, ...], torch.dtype]] = {"fresh": ((streams,), torch.bool)}
-        outputs = [name for name in self._outputs if name not in self._canvases]
+        outputs = [name for name in self.full.outputs if name not in self.full.canvases]
         if running:
             values = {step.name: step.operations[-1].value for step in self.steps}
             wanted["executed"] = (streams, *self.grid.shape), torch.int8
             wanted["careful"] = (), torch.bool
-            for name, canvas in self._canvases.items():
+            for name, canvas in self.full.canvases.items():
                 shape = (streams, *canvas.level.size, canvas.payload)
                 wanted[f"canvas.{name}"] = shape, values[name].dtype
             for name in outputs:
@@ -253,7 +267,8 @@ class BlockNetwork:
         self._fresh = {n for n, fresh in enumerate(state["fresh"].tolist()) if fresh}
         self.executed = state["executed"].cpu().clone() if running else None
         self._careful = running and bool(state["careful"])
-        for name, canvas in self._canvases.items():
+        self._outdate()
+        for name, canvas in self.full.canvases.items():
             canvas.restore(state[f"canvas.{name}"].to(device, copy=copy) if running else None)
         self._whole = {
             name: [state[f"output.{name}.{n}"].to(device, copy=copy) for n in range(streams)]
@@ -263,62 +278,45 @@ class BlockNetwork:
 
     def _forget_gradients(self) -> None:
         """Gradients flow within a frame, not to the frames before, whose graphs would never be freed."""
-        for canvas in self._canvases.values():
-            canvas.detach()
+        self.full.forget_gradients()
+        if self._levels is not None:
+            self._levels.half.forget_gradients()
         self._whole = {name: [v.detach() for v in values] for name, values in self._whole.items()}
 
-    def _execute(self, frames: Tensor, selection: Selection | None) -> None:
-        """Run all steps, and keep what the network gives back."""
-        run = Run(self._spatial, self._canvases, selection, len(frames))
-        run.recording = torch.is_grad_enabled() and frames.requires_grad
-        if selection is not None and self._careful:  # only until what was no number has been executed again
-            run.careful = any(canvas.holds_nan() for canvas in self._canvases.values())
-        for step in self.steps:
-            if isinstance(step, InputStep):
-                step.frames = frames
-        if selection is None:
-            self._run_maps(run, frames)
+    def _outdate(self) -> None:
+        """The canvases change, and what half resolution has of them does not."""
+        if self._levels is not None:
+            self._levels.current = False
+
+    def _execute(self, frames: Tensor, full: Any, low: Any, *, dense: bool) -> None:
+        """Run all steps, and keep what the network gives back.
+
+        Args:
+            frames: ``(N, C, H, W)``.
+            full, low: ``(N, GH, GW)`` bool, the blocks to execute.
+            dense: Execute whole frames.
+        """
+        run: Run
+        if low.any() and self._levels is not None:
+            run = FullRun(self._levels, *self._levels.select(full, low, frames))
         else:
-            for segment in self._segments:
-                self._run_segment(segment, run, selection)
-        for name in self._outputs - set(self._canvases):
+            self._outdate()
+            selection = None if dense else Selection(self.grid, full, frames.device)
+            run = Run(self.full.spatial, self.full.canvases, selection, len(frames))
+        run.recording = torch.is_grad_enabled() and frames.requires_grad
+        # Only until what was no number has been executed again.
+        run.careful = run.selection is not None and self._careful and self.full.holds_nan()
+        self.full.look_at(frames)
+        if isinstance(run, FullRun):
+            run.levels.execute(frames, run)
+        elif run.selection is None:
+            self.full.run_maps(run, frames)
+        else:
+            for segment in self.full.segments:
+                run_segment(segment, run, run.selection)
+        for name in self.full.outputs - set(self.full.canvases):
             self._keep(name, run.values[name])
         self._careful = run.careful
-
-    def _run_maps(self, run: Run, frames: Tensor) -> None:
-        """A dense frame: every step on whole maps, which become the canvases."""
-        for step in self.steps:
-            value = step.on_maps(run)
-            canvas = self._canvases.get(step.name)
-            if canvas is not None:
-                # The frames are the caller's, who may put the next one into the same memory.
-                theirs = same_memory(value, frames)
-                canvas.adopt(value.clone() if theirs else value, owned=theirs or not views(step))
-            run.values[step.name] = value
-            for name in self._last_reads.get(step.name, ()):
-                del run.values[name]
-
-    def _run_segment(self, segment: Segment, run: Run, selection: Selection) -> None:
-        """Steps that need nothing of each other's neighbours, batch of cells by batch of cells."""
-        if segment.level is None:
-            for step in segment.steps:
-                run.values[step.name] = step.on_blocks(run)
-            return
-        before = set(run.values)
-        for number, cells in enumerate(selection.chunks(segment.level, segment.batch)):
-            run.start_batch(number, cells)
-            for step in segment.steps:
-                value = step.on_blocks(run)
-                run.values[step.name] = value
-                if (canvas := self._canvases.get(step.name)) is not None:
-                    canvas.prepare(run.streams, value)
-                    canvas.write(cells, value)
-                if step.name in segment.carried:
-                    run.carried.setdefault(step.name, []).append(value)
-                for name in segment.last_reads.get(step.name, ()):
-                    run.values.pop(name, None)
-            for name in set(run.values) - before:
-                del run.values[name]
 
     def _keep(self, name: str, values: list[Any]) -> None:
         """Remember a whole output; streams that did not run keep their last one."""
@@ -334,52 +332,10 @@ class BlockNetwork:
         """What the network gives back of the latest values, for the caller to keep and change."""
         if not isinstance(output, Ref):
             return output
-        if output.name in self._canvases:
-            return self._canvases[output.name].hand_out(streams)
+        if output.name in self.full.canvases:
+            return self.full.canvases[output.name].hand_out(streams)
         whole = self._whole[output.name]
         return torch.cat(whole[:streams]) if streams > 1 else whole[0].clone()
-
-    def _make_canvases(self) -> dict[str, Canvas]:
-        """A canvas for every spatial value that is read beyond the block, or given back."""
-        wanted = {name for step in self.steps for name in step.from_canvas} | self._outputs
-        return {
-            step.name: Canvas(step.spatial.level, step.spatial.dims, step.shape)
-            for step in self.steps
-            if step.name in wanted and step.spatial is not None
-        }
-
-    def _find_last_reads(self) -> dict[str, list[str]]:
-        """For each step, the values that nobody reads after it."""
-        last: dict[str, str] = {}
-        for step in self.steps:
-            last[step.name] = step.name
-            for name in step.reads:
-                last[name] = step.name
-        found: dict[str, list[str]] = {}
-        for name, reader in last.items():
-            if name not in self._outputs:
-                found.setdefault(reader, []).append(name)
-        return found
-
-    def _allow_overwriting(self) -> None:
-        """Let steps take the memory of values that they are the last to read, unless a view shares it."""
-        by_name = {step.name: step for step in self.steps}
-        shared = {n for s in self.steps if views(s) for n in (s.name, *s.reads)} | self._outputs
-        for reader, names in self._last_reads.items():
-            step = by_name[reader]
-            for name in names:
-                source = by_name[name]
-                alike = source.spatial is not None and (source.spatial, source.shape, type_of(source)) == (
-                    step.spatial,
-                    step.shape,
-                    type_of(step),
-                )
-                alone = name not in shared and name != reader and step.reads.count(name) == 1
-                if alike and alone and not isinstance(source, InputStep):
-                    step.consumes.add(name)
-                    passing = name not in self._canvases
-                    if passing and isinstance(source, EnlargeStep) and isinstance(step, ConvolutionStep):
-                        source.lands_in = step.name
 
     def _welcome(self, streams: int) -> None:
         """New streams start with a frame in full; streams that are gone are forgotten."""

@@ -86,6 +86,9 @@ class Plan:
             are assumed.
         steps: In the order of execution.
         uncounted: Operators whose cost is not known, which count as zero MACs.
+        low_macs: MACs of one frame whose blocks are all executed at half resolution, without ``whole_macs``;
+            None before low resolution is asked for.
+        low_canvas_bytes: Memory of the canvases at half resolution for one stream; 0 before.
     """
 
     frame: tuple[int, int, int]
@@ -96,6 +99,8 @@ class Plan:
     measured: bool
     steps: tuple[PlannedStep, ...]
     uncounted: tuple[str, ...]
+    low_macs: int | None = None
+    low_canvas_bytes: int = 0
 
     @property
     def blocks(self) -> int:
@@ -128,9 +133,14 @@ class Plan:
         return self.block_macs / self.blocks
 
     @property
+    def macs_per_low_block(self) -> float | None:
+        """MACs that a block costs at half resolution, the mean over all blocks of a frame."""
+        return None if self.low_macs is None else self.low_macs / self.blocks
+
+    @property
     def canvas_bytes(self) -> int:
-        """Memory of all canvases for one stream."""
-        return sum(step.canvas_bytes for step in self.steps)
+        """Memory of all canvases for one stream, at both resolutions."""
+        return self.low_canvas_bytes + sum(step.canvas_bytes for step in self.steps)
 
     @property
     def forcing(self) -> tuple[tuple[PlannedStep, int], ...]:
@@ -159,6 +169,11 @@ class Plan:
             "blocks": f"{rows} x {columns} (rows x columns) of {self.block_size} pixels",
             "whole frame": f"{self.macs / 1e9:.3f} GMACs",
             "each block": f"{self.macs_per_block / 1e9:.4f} GMACs",
+            **(
+                {"each low block": f"{self.macs_per_low_block / 1e9:.4f} GMACs"}
+                if self.macs_per_low_block is not None
+                else {}
+            ),
             "block-sparse": f"{percent(self.block_share)} of the MACs",
         }
         if self.forcing:
@@ -203,6 +218,7 @@ class Plan:
             "whole_macs": self.whole_macs,
             "block_share": self.block_share,
             "macs_per_block": self.macs_per_block,
+            "macs_per_low_block": self.macs_per_low_block,
             "canvas_bytes": self.canvas_bytes,
             "forcing": [
                 {
@@ -244,6 +260,7 @@ def plan_of(
     *,
     dense_above: float,
     measured: bool,
+    low: tuple[int, int] | None = None,
 ) -> Plan:
     """The plan of a converted network.
 
@@ -255,6 +272,7 @@ def plan_of(
         macs: Of every step, by name.
         dense_above: Share of the blocks above which a whole frame is executed densely.
         measured: What is fastest was measured on this machine.
+        low: ``low_macs`` and ``low_canvas_bytes`` of the plan, where there is low resolution.
     """
     spatial = {step.name: step.spatial for segment in segments for step in segment.steps}
     sizes = {
@@ -286,6 +304,8 @@ def plan_of(
         measured=measured,
         steps=tuple(planned),
         uncounted=tuple(dict.fromkeys(name for m in macs.values() for name in m.uncounted)),
+        low_macs=low[0] if low else None,
+        low_canvas_bytes=low[1] if low else 0,
     )
 
 

@@ -40,8 +40,17 @@ class Segment:
     last_reads: dict[str, list[str]] = field(default_factory=dict)
 
 
-def cut(steps: list[Step], canvases: dict[str, Canvas], device: torch.device) -> list[Segment]:
-    """Cut a list of steps where one looks beyond its block at what another just computed."""
+def cut(
+    steps: list[Step], canvases: dict[str, Canvas], device: torch.device, starts: frozenset[str] = frozenset()
+) -> list[Segment]:
+    """Cut a list of steps where one looks beyond its block at what another just computed.
+
+    Args:
+        steps: In order.
+        canvases: By the name of the step whose result they keep.
+        device: Where they run.
+        starts: Names of steps that begin a segment in any case.
+    """
     segments: list[Segment] = []
     for step in steps:
         level = step.spatial.level if step.spatial else None
@@ -49,6 +58,7 @@ def cut(steps: list[Step], canvases: dict[str, Canvas], device: torch.device) ->
         here = {s.name for s in last.steps} if last else set()
         fits = (
             last is not None
+            and step.name not in starts
             and (level is None) == (last.level is None)
             and (level is None or last.level is None or level.owners == last.level.owners)
             and not here & set(step.from_canvas)

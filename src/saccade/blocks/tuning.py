@@ -20,12 +20,14 @@ from torch import Tensor
 
 from saccade.blocks.grid import FULL, Selection
 from saccade.blocks.kernels.build import cache_folder
+from saccade.blocks.options import EngineOptions
 from saccade.blocks.segments import LEAST_BATCH
 from saccade.blocks.steps import ConvolutionStep, Run
 from saccade.version import VERSION
 
 if TYPE_CHECKING:
     from saccade.blocks.network import BlockNetwork
+    from saccade.blocks.resolution import Resolution
 
 DENSE_ABOVE = 0.95
 """Without measurement: from this share of the blocks on, a dense frame is about as fast."""
@@ -71,12 +73,40 @@ def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
         network: Freshly converted; it has forgotten the measurement afterwards.
         example: ``(N, C, H, W)`` frames of the size, type and device that it is used with.
     """
+    return kept(network.full, network.options, example, lambda: measure(network, example[:1]))
+
+
+def tuned_half(half: Resolution, options: EngineOptions, example: Tensor) -> Tuning:
+    """The same for the layers at half resolution; which frames are dense is the whole network's.
+
+    Args:
+        half: Freshly made; its canvases are empty afterwards.
+        options: That the network was converted with.
+        example: ``(N, C, h, w)`` frames of half the size.
+    """
+
+    def measured() -> Tuning:
+        for name, canvas in half.canvases.items():
+            canvas.prepare(1, half.captured.operations[name].value)
+        found = measure_layers(half, options, example[:1])
+        for canvas in half.canvases.values():
+            canvas.restore(None)
+        return found
+
+    return kept(half, options, example, measured)
+
+
+def kept(
+    steps: Resolution, options: EngineOptions, example: Tensor, measured: Callable[[], Tuning]
+) -> Tuning:
+    """What is on disk, or what is measured now, and put there."""
     if os.environ.get("SACCADE_AUTOTUNE") == "0":
         return Tuning()
-    if (found := stored(network, example)) is not None:
+    if (found := stored(steps, options, example)) is not None:
         return found
-    path = tuning_file(network, example)
-    tuning = replace(measure(network, example[:1]), measured=True)
+    path = tuning_file(steps, options, example)
+    with torch.no_grad():
+        tuning = replace(measured(), measured=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}")
@@ -87,12 +117,12 @@ def tuned(network: BlockNetwork, example: Tensor) -> Tuning:
     return tuning
 
 
-def stored(network: BlockNetwork, example: Tensor) -> Tuning | None:
+def stored(steps: Resolution, options: EngineOptions, example: Tensor) -> Tuning | None:
     """The choices for a network from disk; None where they have not been measured (or are not wanted)."""
     if os.environ.get("SACCADE_AUTOTUNE") == "0":
         return None
     try:
-        found = json.loads(tuning_file(network, example).read_text())
+        found = json.loads(tuning_file(steps, options, example).read_text())
         return Tuning(
             found["dense_above"],
             tuple(found["matrix"]),
@@ -104,16 +134,16 @@ def stored(network: BlockNetwork, example: Tensor) -> Tuning | None:
         return None
 
 
-def tuning_file(network: BlockNetwork, example: Tensor) -> Path:
+def tuning_file(steps: Resolution, options: EngineOptions, example: Tensor) -> Path:
     """Where the choices for a network are kept; in no folder of the user's where there is none."""
     try:
         folder = cache_folder().parent
     except RuntimeError:
         folder = Path(tempfile.gettempdir()) / "saccade"
-    return folder / "tuning" / f"{fingerprint(network, example)}.json"
+    return folder / "tuning" / f"{fingerprint(steps, options, example)}.json"
 
 
-def fingerprint(network: BlockNetwork, example: Tensor) -> str:
+def fingerprint(network: Resolution, options: EngineOptions, example: Tensor) -> str:
     """A name for a network on a machine: changes when a measurement would."""
     device = example.device
     machine = (
@@ -130,7 +160,7 @@ def fingerprint(network: BlockNetwork, example: Tensor) -> str:
         for s in network.steps
     ]
     what = (VERSION, torch.__version__, machine, str(example.dtype), tuple(example.shape[1:]))
-    text = repr((what, network.grid, network.options, steps))
+    text = repr((what, network.grid, options, steps))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -143,7 +173,6 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-@torch.no_grad()
 def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
     """Time the alternatives with one stream.
 
@@ -157,7 +186,7 @@ def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
     if total < 2:
         network.forget()
         return Tuning()
-    layers = measure_layers(network, frames)
+    layers = measure_layers(network.full, network.options, frames)
     network.use(replace(layers, dense_above=1.0))
     half = torch.zeros_like(everything).view(-1)
     half[::2] = FULL
@@ -172,26 +201,32 @@ def measure(network: BlockNetwork, frames: Tensor) -> Tuning:
     return replace(layers, dense_above=min(1.0, max(1 / STEPS_OF_SHARE, even)))
 
 
-def measure_layers(network: BlockNetwork, frames: Tensor) -> Tuning:
+def measure_layers(network: Resolution, options: EngineOptions, frames: Tensor) -> Tuning:
     """How to run each convolution; layers that are alike are measured once."""
     winograd: list[str] = []
     matrix: list[str] = []
     map_from: dict[str, int] = {}
     on_cpu = frames.device.type == "cpu"
     known: dict[object, tuple[bool, bool, int | None]] = {}
-    for segment in network._segments:
+    for segment in network.segments:
         for step in segment.steps:
             if not isinstance(step, ConvolutionStep) or step.window.inside or step.spatial is None:
+                continue
+            if network.spatial[step.source] is None:
                 continue
             level, kernel = step.spatial.level, step.convolution
             total = math.prod(level.cells)
             small = total >= LEAST_BATCH and not (on_cpu and math.prod(level.cell) > SMALL_CELL)
-            if not small and not (network.options.winograd and step.can_be_winograd):
+            may_be_winograd = options.winograd and step.can_be_winograd
+            if not small and not may_be_winograd:
                 continue
             geometry = kernel.weight.shape, kernel.stride, kernel.dilation, kernel.groups
             like = (level, segment.batch, geometry, step.other is None, kernel.activation is None)
             if like not in known:
-                known[like] = measure_layer(network, step, frames, min(segment.batch, total), small=small)
+                work = one_batch(network, step, frames, min(segment.batch, total))
+                known[like] = measure_layer(
+                    step, frames, work, min(segment.batch, total), small=small, winograd=may_be_winograd
+                )
             by_winograd, by_matrix, cells = known[like]
             if by_winograd:
                 winograd.append(step.name)
@@ -203,19 +238,25 @@ def measure_layers(network: BlockNetwork, frames: Tensor) -> Tuning:
 
 
 def measure_layer(
-    network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int, *, small: bool
+    step: ConvolutionStep,
+    frames: Tensor,
+    work: Callable[[], object],
+    batch: int,
+    *,
+    small: bool,
+    winograd: bool,
 ) -> tuple[bool, bool, int | None]:
     """How to run a convolution: by Winograd's algorithm, as a matrix, from how many cells on the whole map.
 
     Args:
-        network: That it is in.
         step: The convolution, set to run on windows; so it is left.
         frames: ``(1, C, H, W)``.
+        work: Runs it on a batch of cells.
         batch: Cells at a time.
         small: Cells are small enough for the alternatives that make windows efficient.
+        winograd: It may run by Winograd's algorithm.
     """
     assert step.spatial is not None
-    work = one_batch(network, step, frames, batch)
 
     def run(*, winograd: bool = False, matrix: bool = False, map_from: int | None = None) -> float:
         before = step.winograd, step.matrix, step.map_from
@@ -225,7 +266,7 @@ def measure_layer(
         return duration
 
     ways: dict[str, Callable[[], float]] = {"windows": run}
-    if network.options.winograd and step.can_be_winograd:
+    if winograd:
         ways["winograd"] = partial(run, winograd=True)
     if small and step.can_be_matrix:
         ways["matrix"] = partial(run, matrix=True)
@@ -244,9 +285,7 @@ def measure_layer(
     return best == "winograd", best == "matrix", from_cells
 
 
-def one_batch(
-    network: BlockNetwork, step: ConvolutionStep, frames: Tensor, batch: int
-) -> Callable[[], object]:
+def one_batch(network: Resolution, step: ConvolutionStep, frames: Tensor, batch: int) -> Callable[[], object]:
     """One convolution on a batch of cells, to be timed."""
     assert step.spatial is not None
     everything = torch.ones((1, *network.grid.shape), dtype=torch.bool).numpy()
@@ -257,7 +296,7 @@ def one_batch(
     other = other.contiguous(memory_format=torch.channels_last)
 
     def once() -> None:
-        run = Run(network._spatial, network._canvases, selection, 1)
+        run = Run(network.spatial, network.canvases, selection, 1)
         run.start_batch(0, cells)
         if step.other:
             run.values[step.other] = other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.blocks.capture import Captured, Operation, Ref
@@ -25,16 +25,25 @@ class Builder:
         captured: The network.
         grid: The blocks of its input.
         options: Behaviour that differs from exactness on purpose.
+        like: For the same network at another resolution, where the values of the first one have their rows
+            and columns: what is whole there is whole here.
 
     Attributes:
         spatial: Where each value's rows and columns are, so far; None for whole values.
         paddings: Paddings by name, for the convolutions that take them over.
     """
 
-    def __init__(self, captured: Captured, grid: Grid, options: EngineOptions) -> None:
+    def __init__(
+        self,
+        captured: Captured,
+        grid: Grid,
+        options: EngineOptions,
+        like: Mapping[str, Spatial | None] | None = None,
+    ) -> None:
         self.captured = captured
         self.grid = grid
         self.options = options
+        self.like = like
         self.spatial: dict[str, Spatial | None] = {}
         self.paddings: dict[str, PadStep] = {}
         self._levels: dict[tuple[int, int], Level] = {}
@@ -45,12 +54,17 @@ class Builder:
             self._levels[height, width] = self.grid.level(height, width)
         return self._levels[height, width]
 
+    def must_be_whole(self, operation: Operation) -> bool:
+        """Is its result a whole value at the other resolution?"""
+        like = self.like or {}
+        return operation.name in like and like[operation.name] is None
+
     def pictures(self, size: Sequence[int], least: float = 0.75) -> bool:
         """Can a map of this size be cut into the grid's cells?"""
         height, width = size
         down, across = self.grid.height / height, self.grid.width / width
         alike = max(down, across) <= FARTHEST_ASPECT * min(down, across)
-        return alike and self.grid.block / max(down, across) >= least
+        return alike and (self.like is not None or self.grid.block / max(down, across) >= least)
 
     def image(self, name: Any, operation: Operation) -> bool:
         """May ``name`` be read in windows, to give ``operation``'s result as a map of blocks?"""

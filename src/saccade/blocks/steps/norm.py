@@ -52,8 +52,8 @@ class NormStep(Step):
 
     def on_blocks(self, run: Run) -> Any:
         assert self.spatial is not None
-        pixels = run.pixels(self.source, self.spatial.dims)
-        mean, scale = run.once(self.name, lambda: self._statistics(pixels, run))
+        dims, maps = self.spatial.dims, run.of_maps
+        mean, scale = maps.once(self.name, lambda: self._statistics(maps.pixels(self.source, dims), maps))
         stream = run.cells.stream
         return self._normalise(run.blocks(self.source), mean[stream], scale[stream])
 
@@ -65,13 +65,14 @@ class NormStep(Step):
 
     def _statistics(self, pixels: Tensor, run: Run) -> tuple[Tensor, Tensor]:
         """Mean and reciprocal deviation ``(N, C, 1, 1)`` of every group, given per channel."""
-        assert self.spatial is not None
         wide = torch.promote_types(pixels.dtype, torch.float32)
         mean = torch.zeros(len(pixels), pixels.shape[3], dtype=wide, device=pixels.device)
         scale = torch.ones_like(mean)
         covered = None
         if self.statistics == "executed" and run.selection is not None:
-            covered = run.selection.covered(self.spatial.level)
+            spatial = run.spatial[self.name]
+            assert spatial is not None
+            covered = run.covered(spatial.level)
         for stream in run.active:
             one = pixels[stream]
             per_channel = one.flatten(0, 1) if covered is None else one[covered[stream]]

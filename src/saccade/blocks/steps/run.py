@@ -88,6 +88,23 @@ class Run:
         assert spatial is not None
         return self.selection.count(spatial.level)
 
+    def covered(self, level: Level) -> Tensor:
+        """``(N, h, w)`` bool: the pixels of a map that are executed in this frame."""
+        assert self.selection is not None
+        return self.selection.covered(level)
+
+    @property
+    def of_maps(self) -> Run:
+        """The run whose canvases are the whole maps, for what is taken of all of a map."""
+        return self
+
+    def write(self, name: str, value: Any) -> None:
+        """Put a value at the current cells into its canvas, if it has one."""
+        canvas = self.canvases.get(name)
+        if canvas is not None:
+            canvas.prepare(self.streams, value)
+            canvas.write(self.cells, value)
+
     def start_batch(self, number: int, cells: Cells) -> None:
         """Go on to the next batch of cells of a segment."""
         self.batch_number, self._cells = number, cells

@@ -1,0 +1,118 @@
+"""A value at two resolutions: its canvas, and a partner with the means of 2x2 pixels of it.
+
+Both show the same at every time, whatever resolution a block was executed at: what is computed at full
+resolution is averaged into the partner, and every pixel computed at half resolution fills 2x2 pixels of the
+canvas, whose mean it is. So the partner can always be made from the canvas again, and need not be remembered.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saccade.blocks.canvas import Canvas, to_pixels
+from saccade.blocks.grid import Cells, Level
+
+
+class Pair:
+    """A canvas and its partner at half resolution.
+
+    Args:
+        canvas: At full resolution.
+        level: The same map at half resolution; its cells cover those of the canvas.
+        half: The partner, or None where nobody reads at half resolution.
+    """
+
+    def __init__(self, canvas: Canvas, level: Level, half: Canvas | None) -> None:
+        self.canvas = canvas
+        self.level = level
+        self.half = half
+        self._even = all(2 * n == m for n, m in zip(level.size, canvas.level.size, strict=True))
+
+    def write(self, streams: int, cells: Cells, blocks: Tensor) -> None:
+        """Put cells in their places that were computed at full resolution."""
+        self.canvas.prepare(streams, blocks)
+        level = self.canvas.level
+        pixels = to_pixels(blocks, self.canvas.dims, level.cell)
+        self.canvas.put(cells, pixels)
+        if self.half is not None:
+            self.half.prepare(streams, blocks)
+            self.half.put(cells, average(pixels if self._even else repeat_edge(pixels, cells, level)))
+
+    def write_half(self, streams: int, cells: Cells, blocks: Tensor) -> None:
+        """Put cells in their places that were computed at half resolution."""
+        self.canvas.prepare(streams, blocks)
+        pixels = to_pixels(blocks, self.canvas.dims, self.level.cell)
+        if self.half is not None:
+            self.half.prepare(streams, blocks)
+            self.half.put(cells, pixels)
+        self.canvas.put(cells, double(pixels if self._even else repeat_edge(pixels, cells, self.level)))
+
+    def enlarge(self, cells: Cells, *, alone: bool) -> None:
+        """Make cells of the canvas the bilinear enlargement of the partner, as the network gives them back.
+
+        Args:
+            cells: Computed at half resolution in this frame.
+            alone: Look at nothing beyond the cell.
+        """
+        assert self.half is not None
+        assert self.half.pixels is not None
+        if not self.half.pixels.is_floating_point():
+            return
+        halo = 0 if alone else 1
+        windows = self.half.around(cells, halo).permute(0, 3, 1, 2)
+        large = F.interpolate(windows, scale_factor=2.0, mode="bilinear", align_corners=False)
+        height, width = self.canvas.level.cell
+        inner = large[:, :, 2 * halo : 2 * halo + height, 2 * halo : 2 * halo + width]
+        self.canvas.put(cells, inner.permute(0, 2, 3, 1).contiguous())
+
+    def settle(self, cells: Cells) -> None:
+        """Average cells of the canvas into the partner, after ``enlarge``."""
+        assert self.half is not None
+        self.half.put(cells, average(self.canvas.around(cells, 0)))
+
+    def refresh(self) -> None:
+        """Make the partner from the canvas."""
+        if self.half is not None:
+            pixels = self.canvas.pixels
+            self.half.restore(None if pixels is None else halved(pixels, self.level.size))
+
+
+def average(pixels: Tensor) -> Tensor:
+    """Means of 2x2 pixels, ``(B, 2h, 2w, P)`` to ``(B, h, w, P)``; of what has no mean, the first of them."""
+    if not pixels.is_floating_point():
+        return pixels[:, ::2, ::2].contiguous()
+    return F.avg_pool2d(pixels.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1).contiguous()
+
+
+def double(pixels: Tensor) -> Tensor:
+    """Every pixel four times, ``(B, h, w, P)`` to ``(B, 2h, 2w, P)``."""
+    count, height, width, payload = pixels.shape
+    wide = pixels[:, :, None, :, None].expand(count, height, 2, width, 2, payload)
+    return wide.reshape(count, 2 * height, 2 * width, payload)
+
+
+def halved(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """A whole map ``(N, h, w, P)`` at half resolution; its edge is repeated where it is too small.
+
+    Args:
+        pixels: The map.
+        size: Height and width of the result.
+    """
+    for dim, length in enumerate(size, 1):
+        if pixels.shape[dim] != 2 * length:
+            index = torch.arange(2 * length, device=pixels.device).clamp(max=pixels.shape[dim] - 1)
+            pixels = pixels.index_select(dim, index)
+    return average(pixels)
+
+
+def repeat_edge(pixels: Tensor, cells: Cells, level: Level) -> Tensor:
+    """Cells ``(B, height, width, P)`` with the map's last row and column in place of what lies beyond it."""
+    corners, sizes = cells.corner(level), (level.rows, level.columns)
+    rows, columns = (
+        torch.arange(axis.cell, device=corner.device).minimum((axis.size - 1 - corner)[:, None])
+        for corner, axis in zip(corners, sizes, strict=True)
+    )
+    batch = torch.arange(len(pixels), device=pixels.device)[:, None, None]
+    return pixels[batch, rows[:, :, None], columns[:, None, :]]
