@@ -24,8 +24,8 @@ METHODS = "--methods frame,blockcopy --policies change,online,random --targets 0
 CLIPS = {
     "camvid": ("camvid", "--dataset camvid --split val --precision fp32"),
     "cityscapes": ("cityscapes_clip/leftImg8bit", "--precision fp32"),
-    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 200 --precision fp32"),
-    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 200 --precision fp32"),
+    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 100 --precision fp32"),
+    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 100 --precision fp32"),
 }
 """Where each clip is in DIR, and the options of its bench."""
 

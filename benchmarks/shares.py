@@ -3,8 +3,8 @@
     python benchmarks/shares.py --data DIR [--only plaza ...]
 
 Frames are halved (the share does not depend on their size), and the first is left out. Where little moves, at
-most two frames' worth of blocks (``savings``) may be left at the end. DIR is your data, as for
-``benchmarks/clips.py``; clips that are not there are left out. Results are
+most what two frames in full need beyond their share (``savings``) may be left at the end. DIR is your data,
+as for ``benchmarks/clips.py``; clips that are not there are left out. Results are
 ``benchmarks/results/<machine>/shares.json``.
 """
 

@@ -181,8 +181,9 @@ class BlockCopy(VideoMethod):
 
     def _new_budget(self, engine: BlockNetwork) -> Budget:
         blocks = engine.grid.shape[0] * engine.grid.shape[1]
-        savings = self.config.savings * blocks if self._saves else 0.0
-        return Budget(self.config.target, blocks, _without_waste, engine.tuning.dense_above, savings)
+        target = self.config.target
+        savings = self.config.savings * (1 - target) * blocks if self._saves else 0.0
+        return Budget(target, blocks, _without_waste, engine.tuning.dense_above, savings)
 
     def _moved(self, memory: BlockMemory, frames: Tensor) -> Tensor | None:
         """The scores of the frame before, where things are now; None before the first frame.

@@ -37,7 +37,7 @@ class BlockCopyConfig:
         max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
             is as many as the target allows.
         savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
-            at most so many whole frames' worth of them for when much does; 0 for as many in every frame.
+            at most what so many frames in full need beyond their share; 0 for as many in every frame.
         scene_cuts: Execute a frame in full where another scene begins.
         motion: Move the scores of kept blocks along with the picture, by optical flow. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
