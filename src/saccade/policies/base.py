@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.networks.detector import Boxes
+
 KEEP, FULL = 0, 2
 """Actions per block: keep the last values, or execute."""
 
@@ -23,13 +25,15 @@ class PolicyView:
         streams: Which streams of the step the N rows are.
         frames: ``(N, 3, H, W)`` normalised frames.
         seen: ``(N, 3, H, W)``, the frame state: at every pixel what its block was last executed on.
-        logits: ``(N, K, h, w)`` scores that the network gave for the frame before.
+        logits: ``(N, K, h, w)`` scores that the network gave for the frame before; of a detector,
+            ``box_logits`` of what it found.
         actions: ``(N, GH, GW)`` int8, what was executed in the frame before.
         age: ``(N, GH, GW)`` int64, frames since a block was last executed: 1 where that was the one before.
             Like all that has an entry per block, on the CPU, wherever the frames are.
         due: ``(N, GH, GW)`` bool, blocks that must be executed now. Never more than the budget.
         budget: ``(N,)`` int64, how many blocks to execute.
         block_size: Side of a block in pixels; those at the right and bottom may be cut off.
+        boxes: What a detector found in the frame before, for each of the N; None for class scores.
     """
 
     streams: tuple[int, ...]
@@ -41,6 +45,7 @@ class PolicyView:
     due: Tensor
     budget: Tensor
     block_size: int
+    boxes: tuple[Boxes, ...] | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -68,12 +73,14 @@ class PolicyOutcome:
         actions: ``(N, GH, GW)`` int8, what was executed.
         logits: ``(N, K, h, w)`` scores after it.
         target: Share of the blocks that is to be executed, 0..1.
+        boxes: What a detector found; None for class scores.
     """
 
     view: PolicyView
     actions: Tensor
     logits: Tensor
     target: float
+    boxes: tuple[Boxes, ...] | None = None
 
 
 class Policy(nn.Module, ABC):

@@ -3,7 +3,7 @@
 A block's output is wrong after a change mostly along the boundaries between classes: inside of a large object
 or surface, what was there before is what is there now. So the rank of a block is the product of how much its
 pixels changed since it was last executed, of how long ago that was, and of how dense label boundaries are in
-the last output.
+the last output. A detector has boxes in the place of boundaries, see ``box_ranks``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from saccade.policies.base import PolicyView, RankingPolicy
+from saccade.policies.boxes import box_ranks
 
 SAMPLES = 16
 """Pixels per block and axis that are compared."""
@@ -29,13 +30,15 @@ CHANGED = 0.02
 
 
 class ChangePolicy(RankingPolicy):
-    """Ranks blocks by change, age, and density of label boundaries."""
+    """Ranks blocks by change, age, and density of label boundaries (or boxes)."""
 
     saves = True
 
     def rank(self, view: PolicyView) -> Tensor:
         """The product of the three."""
         change = pixel_change(view)
+        if view.boxes is not None:
+            return box_ranks(view, change) * view.age.to(change)
         return change * view.age.to(change) * boundary_weight(view)
 
 

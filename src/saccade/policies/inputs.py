@@ -33,7 +33,7 @@ def policy_inputs(
     Args:
         view: The streams.
         pixels: Side of a block in these maps.
-        scores: As probabilities, or as they are (minus 0.5).
+        scores: As probabilities, or as they are (minus 0.5); of boxes, the second is the probability of one.
         resize: How frames and scores are brought to this size: by the mean of four pixels spread over each
             new one, or by its first.
         age: Whether the age is a channel.
@@ -50,10 +50,11 @@ def policy_inputs(
         return blocks[:, None].repeat_interleave(pixels, 2).repeat_interleave(pixels, 3)
 
     logits = fit(view.logits).clamp(-LARGEST, LARGEST)
+    raw = logits if view.boxes is None else logits.softmax(1)[:, 1:]  # the original has a mask of the boxes
     parts = [
         fit(view.frames),
         fit(view.seen),
-        logits.softmax(1) if scores == "probabilities" else logits - 0.5,
+        logits.softmax(1) if scores == "probabilities" else raw - 0.5,
         spread((view.actions > KEEP).float() - 0.5),
     ]
     if age:

@@ -15,6 +15,7 @@ from torch import Tensor
 from saccade.errors import ConfigError, WeightsError
 from saccade.networks.macs import count_macs
 from saccade.policies.base import KEEP, Policy, PolicyOutcome, PolicyView
+from saccade.policies.boxes import box_gain
 from saccade.policies.change import ChangePolicy
 from saccade.policies.collapse import CollapseWatch, all_or_nothing, nothing_to_draw, separation
 from saccade.policies.inputs import Resize, Scores, policy_inputs
@@ -396,12 +397,7 @@ class OnlinePolicy(Policy):
         settings, view, logits, draw = self.settings, decision.view, decision.logits, decision.draw
         with torch.no_grad():
             executed = outcome.actions.to(logits.device) > KEEP
-            gains = block_max(
-                information_gain(view.logits, outcome.logits),
-                view.grid,
-                (view.frames.shape[2], view.frames.shape[3]),
-                view.block_size,
-            )
+            gains = _gains(view, outcome).to(logits.device)
             usual = self._usual_gain(gains, executed)
             if settings.normalise_gain:
                 scale = max(usual, SMALLEST_GAIN)
@@ -560,6 +556,14 @@ class OnlinePolicy(Policy):
 
     def _state_of_optimizer(self) -> dict[str, Any] | None:
         return self._optimizer_state if self._optimizer is None else self._optimizer.state_dict()
+
+
+def _gains(view: PolicyView, outcome: PolicyOutcome) -> Tensor:
+    """How much the answer changed in each block, ``(N, GH, GW)``."""
+    if view.boxes is not None and outcome.boxes is not None:
+        return box_gain(view.boxes, outcome.boxes, view.grid, view.block_size)
+    size = int(view.frames.shape[2]), int(view.frames.shape[3])
+    return block_max(information_gain(view.logits, outcome.logits), view.grid, size, view.block_size)
 
 
 def _on_device_of_frames(view: PolicyView) -> PolicyView:
