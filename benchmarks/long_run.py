@@ -15,7 +15,6 @@ import argparse
 import json
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +90,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         "schema": 1,
         "benchmark": "long_run",
-        "command": " ".join(["python", *sys.argv]),
+        "command": f"python benchmarks/long_run.py --frames {arguments.frames} --policy {arguments.policy} "
+        f"--target {arguments.target} --seed {arguments.seed}",
         "saccade": saccade.__version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
