@@ -19,13 +19,13 @@ from machine import results_folder
 
 from saccade.cli import main as saccade
 
-METHODS = "--methods frame,blockcopy --policies change,online,random --targets 0.5,0.25 --seed 0"
+METHODS = "--methods frame,blockcopy --policies change,online,random --precision fp32 --seed 0"
 
 CLIPS = {
-    "camvid": ("camvid", "--dataset camvid --split val --precision fp32"),
-    "cityscapes": ("cityscapes_clip/leftImg8bit", "--precision fp32"),
-    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 100 --precision fp32"),
-    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 100 --precision fp32"),
+    "camvid": ("camvid", "--dataset camvid --split val --targets 0.5,0.25"),
+    "cityscapes": ("cityscapes_clip/leftImg8bit", "--targets 0.25"),
+    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 80 --targets 0.15"),
+    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 80 --targets 0.15"),
 }
 """Where each clip is in DIR, and the options of its bench."""
 
