@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import torch
-
 from saccade.blocks.canvas import Canvas
 from saccade.blocks.capture import Captured, first
 from saccade.blocks.cost import StepMacs, operation_name
-from saccade.blocks.grid import Axis, Grid, Starts
+from saccade.blocks.grid import Grid
+from saccade.blocks.halo import halo_of
 from saccade.blocks.segments import Segment
 from saccade.blocks.steps import ConvolutionStep, InputStep, NormStep, Step, WindowStep
 
@@ -169,13 +168,10 @@ class Plan:
             "blocks": f"{rows} x {columns} (rows x columns) of {self.block_size} pixels",
             "whole frame": f"{self.macs / 1e9:.3f} GMACs",
             "each block": f"{self.macs_per_block / 1e9:.4f} GMACs",
-            **(
-                {"each low block": f"{self.macs_per_low_block / 1e9:.4f} GMACs"}
-                if self.macs_per_low_block is not None
-                else {}
-            ),
             "block-sparse": f"{percent(self.block_share)} of the MACs",
         }
+        if self.macs_per_low_block is not None:
+            facts["low block"] = f"{self.macs_per_low_block / 1e9:.4f} GMACs"
         if self.forcing:
             facts["dense"] = (
                 f"{percent(1 - self.block_share)} of the MACs, {self.whole_macs / 1e9:.4f} GMACs, at every "
@@ -372,39 +368,3 @@ def execution_of(step: Step) -> Execution:
     if isinstance(step, WindowStep) and not step.window.inside:
         return "windows"
     return "blocks"
-
-
-def halo_of(step: WindowStep, size: Sequence[int]) -> tuple[int, int, int, int]:
-    """How far windows reach beyond the cells' own share of the input: top, bottom, left, right.
-
-    Args:
-        step: What reads the windows.
-        size: Height and width of its input.
-    """
-    assert step.spatial is not None
-    level, window = step.spatial.level, step.window
-    top, bottom = reach(level.rows, size[0], window.rows, window.size[0])
-    left, right = reach(level.columns, size[1], window.columns, window.size[1])
-    return top, bottom, left, right
-
-
-def reach(axis: Axis, source: int, starts: Starts, window: int) -> tuple[int, int]:
-    """The same along one axis.
-
-    Args:
-        axis: Cells of the result.
-        source: Pixels of the input.
-        starts: First pixels of the windows.
-        window: Their pixels.
-    """
-    if axis.count == 1:
-        shares = [(0.0, float(source))]
-    elif starts.table is None:
-        shares = [(float(i * starts.step), float((i + 1) * starts.step)) for i in range(axis.count)]
-    else:  # resizing by a factor that does not divide the cells
-        pixel = source / axis.size
-        shares = [(i * axis.cell * pixel, (i + 1) * axis.cell * pixel) for i in range(axis.count)]
-    first_pixels = starts.at(torch.arange(axis.count)).tolist()
-    before = max(low - start for start, (low, _) in zip(first_pixels, shares, strict=True))
-    after = max(start + window - high for start, (_, high) in zip(first_pixels, shares, strict=True))
-    return max(0, math.ceil(before)), max(0, math.ceil(after))
