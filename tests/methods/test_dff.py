@@ -10,7 +10,7 @@ from saccade.errors import ConfigError, NetworkError
 from saccade.methods.dff import DeepFeatureFlow, unexplained
 from saccade.methods.keyframes import External
 from saccade.networks import load_network
-from saccade.networks.flow import build_flow
+from saccade.networks.flow import FlowEstimator, build_flow
 from saccade.networks.macs import count_macs
 
 SIZE = (64, 96)
@@ -59,10 +59,10 @@ def still_flownet(channels):
 
 
 @pytest.mark.parametrize(("cut", "channels"), [("res5", 2048), ("fc6", 1024)])
-@pytest.mark.parametrize("one_hop", [False, True])
-def test_frames_that_are_alike_and_zero_flow_give_the_networks_answer(deeplab, cut, channels, one_hop):
+@pytest.mark.parametrize("path", ["steps", "direct"])
+def test_frames_that_are_alike_and_zero_flow_give_the_networks_answer(deeplab, cut, channels, path):
     """Acceptance check of the specification; the scale map of a new network is one."""
-    config = saccade.DeepFeatureFlowConfig(interval=4, cut=cut, one_hop=one_hop)
+    config = saccade.DeepFeatureFlowConfig(interval=4, cut=cut, path=path)
     method = DeepFeatureFlow(deeplab, config, still_flownet(channels))
     frame = next(video(1))
     with torch.no_grad():
@@ -97,8 +97,8 @@ def test_moved_logits_follow_the_picture_and_still_ones_do_not():
     """The network's answer, moved by 4 pixels a frame, is nearer to its answer than the key frame's."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, 4, 1)).eval()
-    for one_hop in (False, True):
-        method = saccade.wrap(network, saccade.DeepFeatureFlowConfig(interval=9, one_hop=one_hop))
+    for path in ("composed", "steps", "direct"):
+        method = saccade.wrap(network, saccade.DeepFeatureFlowConfig(interval=9, path=path))
         frames = list(video(4))
         answers = [method.step(frame).prediction.logits for frame in frames]
         with torch.no_grad():
@@ -110,7 +110,7 @@ def test_moved_logits_follow_the_picture_and_still_ones_do_not():
         assert moved < 0.3 * still
 
 
-def test_one_hop_flows_from_the_key_frame_and_hops_from_the_frame_before():
+def test_direct_flow_is_from_the_key_frame_and_steps_from_the_frame_before():
     pairs = []
 
     class Zero(nn.Module):
@@ -121,16 +121,35 @@ def test_one_hop_flows_from_the_key_frame_and_hops_from_the_frame_before():
         def macs(self, shape):
             return 7.0
 
-    for one_hop, expected in ((False, [(1, 0), (2, 1)]), (True, [(1, 0), (2, 0)])):
+    steps, direct = [(1, 0), (2, 1)], [(1, 0), (2, 0)]
+    # the size of composed flow is tried out on the first frame
+    for path, expected in (("steps", steps), ("direct", direct), ("composed", [(0, 0), *steps])):
         pairs.clear()
         network = nn.Conv2d(3, 2, 4, stride=4)
-        method = DeepFeatureFlow(
-            network, saccade.DeepFeatureFlowConfig(interval=3, one_hop=one_hop), flow=Zero()
-        )
+        method = DeepFeatureFlow(network, saccade.DeepFeatureFlowConfig(interval=3, path=path), flow=Zero())
         costs = [method.step(torch.full((1, 3, 16, 16), float(t))).cost for t in range(3)]
         assert pairs == expected
         assert [cost.flow for cost in costs] == [0, 7, 7]
         assert [cost.network for cost in costs] == [16 * 96, 0, 0]
+
+
+def test_composed_flow_reads_the_key_frame_once():
+    """Half a pixel a frame: two steps blur twice, two flows put together move by a whole pixel."""
+
+    class Half(FlowEstimator):
+        def forward(self, now, before):
+            return torch.tensor([0.5, 0.0]).view(1, 2, 1, 1).expand(len(now), 2, 6, 8)
+
+    logits = {}
+    frame = torch.randn(1, 3, 6, 8)
+    for path in ("composed", "steps"):
+        method = DeepFeatureFlow(
+            nn.Identity(), saccade.DeepFeatureFlowConfig(interval=9, path=path), flow=Half()
+        )
+        logits[path] = [method.step(frame).prediction.logits for _ in range(3)][2]
+    torch.testing.assert_close(logits["composed"][..., :-1], frame[..., 1:])
+    inner = (frame[..., :-2] + 2 * frame[..., 1:-1] + frame[..., 2:]) / 4
+    torch.testing.assert_close(logits["steps"][..., :-2], inner)
 
 
 def test_the_head_alone_is_paid_for_on_other_frames(swiftnet):
@@ -225,5 +244,7 @@ def test_what_cannot_work(swiftnet):
         saccade.DeepFeatureFlowConfig(interval=0)
     with pytest.raises(NetworkError, match="cannot be cut at 'res5'; it can at ladder, logits"):
         saccade.wrap(swiftnet, saccade.DeepFeatureFlowConfig(cut="res5"))
+    with pytest.raises(ConfigError, match="use path direct"):
+        DeepFeatureFlow(swiftnet, flow=still_flownet(24))
     with pytest.raises(NetworkError, match="no optical flow 'raft'"):
         saccade.wrap(swiftnet, saccade.DeepFeatureFlowConfig(flow="raft"))

@@ -93,15 +93,16 @@ class DeepFeatureFlowConfig:
         flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
         cut: Where the network is cut: what comes before gives the features that move, what follows runs on
             every frame. None for the place that suits the network; logits moves what it returns.
-        one_hop: Move features from the key frame in one go, as in the paper, which needs flow over longer
-            motion; otherwise from frame to frame, as in Accel.
+        path: How features come from the key frame. composed: at once, along the flows between the frames put
+            together; steps: from frame to frame, as in Accel, which blurs them each time; direct: along flow
+            from the key frame itself, as in the paper, which has to see longer motion.
     """
 
     interval: int = 5
     schedule: Literal["fixed", "adaptive"] = "fixed"
     flow: str = "dis"
     cut: str | None = None
-    one_hop: bool = False
+    path: Literal["composed", "steps", "direct"] = "composed"
 
     def __post_init__(self) -> None:
         if self.interval < 1:

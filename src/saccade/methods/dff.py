@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
+from saccade.errors import ConfigError
 from saccade.methods.base import Cost
 from saccade.methods.configs import DeepFeatureFlowConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
@@ -26,7 +28,11 @@ class DeepFeatureFlow(KeyframeMethod):
             moved, any other its logits.
         config: Its settings.
         flow: Another estimator than the one of the configuration. Where it is a FlowNet-S with a scale map,
-            moved features are multiplied by it.
+            moved features are multiplied by it, which path ``composed`` does not allow.
+
+    Raises:
+        NetworkError: The network has no such cut, or there is no such optical flow.
+        ConfigError: A scale map on composed flow.
     """
 
     _trunk: Trunk
@@ -44,7 +50,10 @@ class DeepFeatureFlow(KeyframeMethod):
         parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
         flow = flow or load_flow(config.flow)
         self.flow = flow.eval() if parameter is None else flow.eval().to(parameter.device, parameter.dtype)
+        if config.path == "composed" and isinstance(flow, FlowNetS) and flow.scale is not None:
+            raise ConfigError("a scale map belongs to one flow; use path direct (DFF) or steps with it")
         self._heads: dict[tuple[int, int], Head] = {}
+        self._flow_sizes: dict[tuple[int, ...], tuple[int, int]] = {}
         # Past nn.Module's bookkeeping, which would list every parameter a second time.
         self.__dict__["_trunk"] = Trunk(network, self.cut)
 
@@ -52,7 +61,10 @@ class DeepFeatureFlow(KeyframeMethod):
         features = self._features(frames)
         logits = self._head(frames)(features)
         cost = Cost(network=self.dense_macs(tuple(frames.shape)))
-        return Part(logits, {"features": features, "frame": frames}, cost)
+        memory = {"features": features, "frame": frames}
+        if self.config.path == "composed":
+            memory["flow"] = frames.new_zeros(len(frames), 2, *self._flow_size(frames), dtype=torch.float32)
+        return Part(logits, memory, cost)
 
     def on_other(self, frames: Tensor, memory: dict[str, Tensor]) -> Part:
         now, before = self._trunk.extended(frames), self._trunk.extended(memory["frame"])
@@ -62,13 +74,20 @@ class DeepFeatureFlow(KeyframeMethod):
             flow, scale = self.flow.flow_and_scale(now, before)
         else:
             flow = self.flow(now, before)
+        residual = unexplained(now, before, flow)
+        if self.config.path == "composed":
+            flow = flow + warp(memory["flow"], flow, "border")
         features = warp(memory["features"], resize_flow(flow, size))
         if scale is not None:
             features = features * resized(scale, size)
         head = self._head(frames)
         cost = Cost(network=count_macs(head, features.shape), flow=self.flow.macs(now.shape))
-        kept = memory if self.config.one_hop else {"features": features, "frame": frames}
-        return Part(head(features), kept, cost, unexplained(now, before, flow))
+        kept = {
+            "direct": memory,
+            "steps": {"features": features, "frame": frames},
+            "composed": {"features": memory["features"], "frame": frames, "flow": flow},
+        }
+        return Part(head(features), kept[self.config.path], cost, residual)
 
     def dense_macs(self, shape: Sequence[int]) -> float:
         return count_macs(self.network, shape)
@@ -76,6 +95,15 @@ class DeepFeatureFlow(KeyframeMethod):
     def _features(self, frames: Tensor) -> Tensor:
         features = self._trunk(frames)
         return scores_of(features, len(frames)) if self.cut == LOGITS else features
+
+    def _flow_size(self, frames: Tensor) -> tuple[int, int]:
+        """Resolution of the flow between frames of this size; tried out once."""
+        shape = tuple(frames.shape[2:])
+        if shape not in self._flow_sizes:
+            one = self._trunk.extended(frames[:1])
+            height, width = self.flow(one, one).shape[2:]
+            self._flow_sizes[shape] = (int(height), int(width))
+        return self._flow_sizes[shape]
 
     def _head(self, frames: Tensor) -> Head:
         size = (int(frames.shape[2]), int(frames.shape[3]))
