@@ -120,6 +120,27 @@ def test_a_run_draws_and_writes_boxes(tmp_path: Path, network: str, root: Path, 
     assert f"wrote {lines}" in capsys.readouterr().out
 
 
+def test_only_some_blocks_are_executed(tmp_path: Path, network: str, root: Path) -> None:
+    stats, lines, scores = tmp_path / "s.json", tmp_path / "b.jsonl", tmp_path / "e.json"
+    blocks = ["--method", "blockcopy", "--target", "0.5", "--block-size", "16", "--savings", "0"]
+    source = str(root / "plaza" / "img1")
+    out = ["-o", str(tmp_path / "o.mp4"), "--boxes", str(lines), "--stats", str(stats)]
+    assert main(["run", source, *out, "--network", network, *blocks, *CPU]) == 0
+    row = json.loads(stats.read_text())
+    # 24 blocks of 3 * 256 multiplications: all of the first frame, 12 of each of the other three.
+    assert row["gmacs"]["dense"] == pytest.approx(24 * 3 * 256 / 1e9)
+    assert row["gmacs"]["mean"] == pytest.approx((24 + 3 * 12) / 4 * 3 * 256 / 1e9)
+    assert row["executed_fraction_without_first"] == pytest.approx(0.5)
+    found = [json.loads(line)["boxes"] for line in lines.read_text().splitlines()]
+    assert found[0][0]["box"] == [10, 6, 30, 56]
+    words = ["eval", "mot", "--root", str(root), "--json", str(scores), "--network", network]
+    assert main([*words, *blocks, *CPU]) == 0
+    row = json.loads(scores.read_text())
+    assert (row["method"], row["frames"], row["gmacs"]["policy"]) == ("blockcopy", 4, 0)
+    assert row["gmacs"]["mean"] == pytest.approx((24 + 3 * 12) / 4 * 3 * 256 / 1e9)
+    assert row["ap50"] is not None
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

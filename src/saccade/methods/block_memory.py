@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.blocks import KEEP, BlockNetwork, kernels
+from saccade.methods.block_tasks import Answer
 from saccade.methods.motion import Motion
 from saccade.policies.ageing import Ageing
 from saccade.policies.budget import Budget
@@ -27,7 +28,7 @@ class BlockMemory:
         fresh: For each stream, whether its next frame is its first.
         budgets: The account of each stream.
         seen: ``(N, H, W, 3)``, what each block was last executed on; None before the first frame.
-        logits: ``(N, K, h, w)`` of the last frame; None before the first.
+        answer: To the last frame; None before the first.
         actions: ``(N, GH, GW)`` int8 of the last frame.
     """
 
@@ -38,7 +39,7 @@ class BlockMemory:
     fresh: list[bool] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     seen: Tensor | None = None
-    logits: Tensor | None = None
+    answer: Answer | None = None
     actions: Tensor | None = None
 
     def look(self, frames: Tensor, actions: Tensor) -> None:
@@ -73,7 +74,8 @@ class BlockMemory:
         self.motion.keep(kept)
         self.fresh = [self.fresh[row] for row in kept]
         self.budgets = [self.budgets[row] for row in kept]
-        for name in ("seen", "logits", "actions"):
+        self.answer = None if self.answer is None else self.answer.rows(kept)
+        for name in ("seen", "actions"):
             value = getattr(self, name)
             setattr(self, name, None if value is None else value[kept])
 
@@ -89,7 +91,7 @@ class BlockMemory:
             "fresh": list(self.fresh),
             "accounts": [(budget.owed, budget.left, budget.saved) for budget in self.budgets],
             "seen": self.seen,
-            "logits": self.logits,
+            "answer": None if self.answer is None else self.answer.to_state(),
             "actions": self.actions,
         }
 
@@ -102,4 +104,5 @@ class BlockMemory:
         self.fresh = list(state["fresh"])
         for budget, account in zip(self.budgets, state["accounts"], strict=True):
             budget.owed, budget.left, budget.saved = account
-        self.seen, self.logits, self.actions = state["seen"], state["logits"], state["actions"]
+        self.seen, self.actions = state["seen"], state["actions"]
+        self.answer = None if state["answer"] is None else Answer.from_state(state["answer"])

@@ -1,7 +1,7 @@
 """BlockCopy: the blocks that matter are executed, the others keep their features.
 
-Beyond the paper, the scores of kept blocks move along with the picture, by optical flow between the frames:
-with a moving camera, most of what is wrong with a kept block is that it stayed where it was.
+Beyond the paper, the class scores of kept blocks move along with the picture, by optical flow between the
+frames: with a moving camera, most of what is wrong with a kept block is that it stayed where it was.
 
 T. Verelst, T. Tuytelaars: BlockCopy: High-Resolution Video Processing with Block-Sparse Feature Propagation
 and Online Policies, ICCV 2021.
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from saccade.blocks import FULL, KEEP, BlockNetwork, EngineOptions, convert
 from saccade.blocks.grid import bucket
-from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
+from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.block_memory import BlockMemory
+from saccade.methods.block_tasks import Answer, task_of
 from saccade.methods.configs import BlockCopyConfig
-from saccade.methods.motion import Motion, moved, pixels_of_blocks
-from saccade.methods.scores import scores_of
+from saccade.methods.motion import Motion
 from saccade.policies.ageing import Ageing
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
 from saccade.policies.budget import Budget
@@ -63,6 +63,7 @@ class BlockCopy(VideoMethod):
         self.config = config or BlockCopyConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.policy: Policy = make_policy(self.config)
+        self._task = task_of(self.network, self.config.motion)
         self._engines: dict[object, BlockNetwork] = {}
         self._memory: BlockMemory | None = None
 
@@ -84,25 +85,27 @@ class BlockCopy(VideoMethod):
                 before are the first of other videos.
 
         Raises:
-            NetworkError: The network cannot process such frames, or does not return scores.
+            NetworkError: The network cannot process such frames, or returns neither scores nor boxes.
         """
         size = (int(frames.shape[2]), int(frames.shape[3]))
         parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
         frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         memory = self._remembered(frames)
-        kept = self._moved(memory, frames)
-        actions, view = self._decide(memory, frames, kept)
+        expected = self._task.expected(memory.answer, frames, memory.motion)
+        actions, view = self._decide(memory, frames, expected)
         engine = memory.engine
-        logits = scores_of(engine.step(frames, actions), len(frames))
+        output = engine.step(frames, actions)
         assert engine.executed is not None
         actions = engine.executed
-        logits = self._combined(engine, actions, logits, kept)
-        self._remember(memory, frames, logits, actions)
+        answer = self._task.answer(output, actions, expected, engine.grid)
+        self._remember(memory, frames, answer, actions)
         if view is not None:
             rows = list(view.streams)
-            self.policy.learn(PolicyOutcome(view, actions[rows], logits[rows], self.config.target))
+            new = answer.rows(rows)
+            target = self.config.target
+            self.policy.learn(PolicyOutcome(view, actions[rows], new.logits, target, new.boxes))
         return StepResult(
-            prediction=Segmentation(logits, size),
+            prediction=answer.prediction(size),
             actions=actions,
             keyframe=(actions != KEEP).flatten(1).all(1),
             cost=self._cost(engine, view is not None),
@@ -185,33 +188,8 @@ class BlockCopy(VideoMethod):
         savings = self.config.savings * (1 - target) * blocks if self._saves else 0.0
         return Budget(target, blocks, _without_waste, engine.tuning.dense_above, savings)
 
-    def _moved(self, memory: BlockMemory, frames: Tensor) -> Tensor | None:
-        """The scores of the frame before, where things are now; None before the first frame.
-
-        Streams that have no frame before have zeros.
-        """
-        if not self.config.motion:
-            return memory.logits
-        flows = memory.motion.flow(frames)
-        if memory.logits is None:
-            return None
-        result = memory.logits.new_zeros(len(frames), *memory.logits.shape[1:])
-        for row, flow in enumerate(flows[: len(memory.logits)]):
-            scores = memory.logits[row : row + 1]
-            result[row] = scores[0] if flow is None or not flow.any() else moved(scores, flow)[0]
-        return result
-
-    def _combined(self, engine: BlockNetwork, actions: Tensor, logits: Tensor, kept: Tensor | None) -> Tensor:
-        """Executed blocks as the network has them, kept ones moved."""
-        if not self.config.motion or kept is None or bool((actions != KEEP).all()):
-            return logits
-        grid = engine.grid
-        size = int(logits.shape[2]), int(logits.shape[3])
-        fresh = pixels_of_blocks(actions != KEEP, grid.block, (grid.height, grid.width), size)
-        return torch.where(fresh[:, None].to(logits.device), logits, kept)
-
     def _decide(
-        self, memory: BlockMemory, frames: Tensor, kept: Tensor | None
+        self, memory: BlockMemory, frames: Tensor, expected: Answer | None
     ) -> tuple[Tensor, PolicyView | None]:
         """Actions ``(N, GH, GW)`` on the CPU, and what they were decided on where there was a choice."""
         fresh = torch.tensor(memory.fresh)
@@ -223,19 +201,21 @@ class BlockCopy(VideoMethod):
         if not rows:
             return actions, None
         assert memory.seen is not None
-        assert kept is not None
+        assert expected is not None
         assert memory.actions is not None
         due = memory.ageing.due[rows]
+        last = expected.rows(rows)
         view = PolicyView(
             streams=tuple(rows),
             frames=frames[rows],
             seen=memory.seen[rows].permute(0, 3, 1, 2),
-            logits=kept[rows],
+            logits=last.logits,
             actions=memory.actions[rows],
             age=memory.ageing.age[rows],
             due=due,
             budget=torch.zeros(len(rows), dtype=torch.int64),
             block_size=memory.engine.grid.block,
+            boxes=last.boxes,
         )
         demand = changed_blocks(view) if self._saves else [None] * len(rows)
         wanted = [memory.budgets[row].next(d) for row, d in zip(rows, demand, strict=True)]
@@ -243,7 +223,7 @@ class BlockCopy(VideoMethod):
         actions[rows] = self.policy.decide(view).cpu()
         return actions, view
 
-    def _remember(self, memory: BlockMemory, frames: Tensor, logits: Tensor, actions: Tensor) -> None:
+    def _remember(self, memory: BlockMemory, frames: Tensor, answer: Answer, actions: Tensor) -> None:
         executed = actions != KEEP
         whole = executed.flatten(1).all(1)
         memory.look(frames, actions)
@@ -252,7 +232,7 @@ class BlockCopy(VideoMethod):
             if not memory.fresh[row]:  # the first frame is not the budget's
                 memory.budgets[row].spend(count)
         memory.fresh = [False] * len(memory.fresh)
-        memory.logits, memory.actions = logits, actions
+        memory.answer, memory.actions = answer, actions
 
     def _cost(self, engine: BlockNetwork, decided: bool) -> Cost:
         cost = engine.cost

@@ -1,0 +1,144 @@
+"""What BlockCopy makes of a network's output: class scores that move with the picture, or boxes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saccade.blocks import KEEP
+from saccade.blocks.grid import Grid
+from saccade.methods.answers import prediction_of
+from saccade.methods.base import Detections, Prediction, Segmentation
+from saccade.methods.motion import Motion, moved, pixels_of_blocks
+from saccade.methods.scores import scores_of
+from saccade.networks.detector import Boxes, Detector
+from saccade.policies.boxes import box_logits
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a network says of N frames, and how policies see it.
+
+    Attributes:
+        logits: ``(N, K, h, w)`` class scores; of a detector, ``box_logits``.
+        boxes: Of each frame; None for class scores.
+    """
+
+    logits: Tensor
+    boxes: tuple[Boxes, ...] | None = None
+
+    def rows(self, rows: Sequence[int]) -> Answer:
+        """Those of some of the frames."""
+        boxes = None if self.boxes is None else tuple(self.boxes[row] for row in rows)
+        return Answer(self.logits[list(rows)], boxes)
+
+    def prediction(self, size: tuple[int, int]) -> Prediction:
+        """The same for the user; ``size`` is that of the frames."""
+        if self.boxes is None:
+            return Segmentation(self.logits, size)
+        return Detections(self.boxes, size)
+
+    def to_state(self) -> dict[str, Any]:
+        """As plain values and tensors, sharing memory."""
+        if self.boxes is None:
+            return {"logits": self.logits, "boxes": None}
+        found = [(boxes.xyxy, boxes.scores, boxes.labels) for boxes in self.boxes]
+        return {"logits": self.logits, "boxes": found}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Answer:
+        """The inverse of ``to_state``."""
+        found = state["boxes"]
+        return cls(state["logits"], None if found is None else tuple(Boxes(*boxes) for boxes in found))
+
+
+class Task(ABC):
+    """What differs between networks that score pixels and networks that find boxes."""
+
+    @abstractmethod
+    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
+        """What is to be said of frames of which no block is executed; None before the first frame.
+
+        Args:
+            before: To the frames before. Where there are more frames than these, streams begin.
+            frames: ``(N, 3, H, W)``.
+            motion: Has seen the frames before.
+        """
+
+    @abstractmethod
+    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
+        """What is to be said of frames of which some blocks were executed.
+
+        Args:
+            output: Of the engine: at every place what was executed there last.
+            actions: ``(N, GH, GW)`` int8, what was executed.
+            expected: As above.
+            grid: The blocks.
+        """
+
+
+class PixelTask(Task):
+    """Scores at every pixel.
+
+    Args:
+        motion: Move those of kept blocks by optical flow.
+    """
+
+    def __init__(self, motion: bool) -> None:
+        self.motion = motion
+
+    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
+        """The scores of the frame before, where things are now; zeros for streams that begin."""
+        if not self.motion:
+            return before
+        flows = motion.flow(frames)
+        if before is None:
+            return None
+        result = before.logits.new_zeros(len(frames), *before.logits.shape[1:])
+        for row, flow in enumerate(flows[: len(before.logits)]):
+            scores = before.logits[row : row + 1]
+            result[row] = scores[0] if flow is None or not flow.any() else moved(scores, flow)[0]
+        return Answer(result)
+
+    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
+        """Executed blocks as the network has them, kept ones moved."""
+        logits = scores_of(output, len(actions))
+        if not self.motion or expected is None or bool((actions != KEEP).all()):
+            return Answer(logits)
+        size = int(logits.shape[2]), int(logits.shape[3])
+        fresh = pixels_of_blocks(actions != KEEP, grid.block, (grid.height, grid.width), size)
+        return Answer(torch.where(fresh[:, None].to(logits.device), logits, expected.logits))
+
+
+class BoxTask(Task):
+    """Boxes, decoded anew from the whole maps, so that those in kept blocks stay. Maps do not move.
+
+    Args:
+        network: Has ``decode``.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
+        """The boxes of the frame before."""
+        return before
+
+    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
+        """Boxes of the maps; those of the frame before where nothing was executed."""
+        if expected is not None and not bool((actions != KEEP).any()):
+            return expected.rows(range(len(actions)))
+        size = grid.height, grid.width
+        prediction = prediction_of(self.network, output, len(actions), size)
+        assert isinstance(prediction, Detections)
+        return Answer(box_logits(prediction.frames, size), prediction.frames)
+
+
+def task_of(network: nn.Module, motion: bool) -> Task:
+    """The task of a network; ``motion`` is for those that score pixels."""
+    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion)
