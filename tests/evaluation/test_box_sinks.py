@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import saccade
 from saccade.errors import OutputError
-from saccade.evaluation.box_sinks import BoxFileSink, BoxVideoSink
+from saccade.evaluation.box_sinks import BoxFileSink, BoxVideoSink, json_line
 from saccade.evaluation.stream import process
+from saccade.networks.detector import Boxes
 from saccade.video import open_video
 
 from .spots import Spots, SpotSource
@@ -33,6 +35,13 @@ def test_json_lines_hold_every_frame(tmp_path: Path) -> None:
         (0.4, [70, 20, 90, 60]),
     ]
     assert (record.frames, record.miou, record.ap50) == (3, None, None)
+
+
+def test_a_class_without_a_name_has_its_number() -> None:
+    frame = next(iter(SpotSource(FRAMES)))
+    boxes = Boxes(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([0.5]), torch.tensor([17]))
+    (found,) = json.loads(json_line(frame, boxes, ("person",)))["boxes"]
+    assert found["label"] == "17"
 
 
 def test_mot_text_counts_frames_and_pixels_from_1(tmp_path: Path) -> None:

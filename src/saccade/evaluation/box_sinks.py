@@ -161,10 +161,14 @@ class BoxFileSink:
 
 
 def json_line(frame: Frame, boxes: Boxes, names: Sequence[str]) -> str:
-    """One frame as a line of JSON."""
+    """One frame as a line of JSON; a class without a name has its number."""
     rows = zip(boxes.labels.tolist(), boxes.scores.tolist(), boxes.xyxy.tolist(), strict=True)
     found = [
-        {"label": names[label], "score": round(score, 4), "box": [round(side, 2) for side in box]}
+        {
+            "label": names[label] if label < len(names) else str(label),
+            "score": round(score, 4),
+            "box": [round(side, 2) for side in box],
+        }
         for label, score, box in rows
     ]
     return json.dumps({"frame": frame.index, "time": round(frame.timestamp, 4), "boxes": found}) + "\n"
