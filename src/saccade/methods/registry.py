@@ -111,11 +111,13 @@ def wrap(module: nn.Module, config: object | None = None) -> VideoMethod:
 
     Args:
         module: Maps normalised frames ``(N, 3, H, W)`` to logits ``(N, K, h, w)``, or to a dictionary with
-            them under ``"out"`` or ``"logits"``, or to a tuple or list with them first.
+            them under ``"out"`` or ``"logits"``, or to a tuple or list with them first. Or a detector, see
+            ``saccade.networks.detector``; RetinaNet and FCOS of torchvision are made into one.
         config: Which method, and its settings; frame by frame by default.
 
     Raises:
         ConfigError: The configuration is of no known method, or the module is not an ``nn.Module``.
+        NetworkError: A detector of torchvision that cannot be run.
 
     Examples:
         >>> import saccade, torch
@@ -128,6 +130,10 @@ def wrap(module: nn.Module, config: object | None = None) -> VideoMethod:
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{type(module).__name__} is not a network; give a torch.nn.Module")
     config = FrameConfig() if config is None else config
+    if any(kind.__module__.startswith("torchvision.") for kind in type(module).__mro__):
+        from saccade.networks.torchvision_detector import adapted
+
+        module = adapted(module)
     return method_of(config).method_class(module, config)
 
 
