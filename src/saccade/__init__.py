@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saccade.datasets.registry import open_dataset
     from saccade.errors import SaccadeError
     from saccade.evaluation.evaluate import evaluate
-    from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig
+    from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig, SegBlocksConfig
     from saccade.methods.registry import wrap
     from saccade.networks.load import load_network
     from saccade.video.opening import open_video
@@ -27,6 +27,7 @@ _HOMES = {
     "DeepFeatureFlowConfig": "methods.configs",
     "FrameConfig": "methods.configs",
     "SaccadeError": "errors",
+    "SegBlocksConfig": "methods.configs",
     "evaluate": "evaluation.evaluate",
     "load_network": "networks.load",
     "open_dataset": "datasets.registry",
@@ -45,6 +46,7 @@ __all__ = [
     "DeepFeatureFlowConfig",
     "FrameConfig",
     "SaccadeError",
+    "SegBlocksConfig",
     "__version__",
     "blocks",
     "evaluate",

@@ -84,6 +84,37 @@ class BlockCopyConfig:
 
 
 @dataclass(frozen=True)
+class SegBlocksConfig:
+    """SegBlocks: blocks that matter in full resolution, the others in half (TPAMI 2023).
+
+    Args:
+        target: Share of the blocks in full resolution, 0 to 1.
+        block_size: Side of a block in pixels; None for one that suits the size of the frames. A block must
+            have an even number of pixels in every map: a multiple of 64 for a network with stride 32.
+        policy: What chooses the blocks in full: heuristic (those with most detail), random, middle (rows at
+            the middle of the frame) or oracle (those whose scores differ most between the resolutions, which
+            takes more than the dense network: how good a choice could be).
+        legacy: As the original code: of heuristic and middle, target is a threshold (of the detail, and of
+            the height of the rows); of all, more blocks at random up to a multiple of a sixteenth; low
+            blocks are enlarged each alone.
+        seed: Of random choices.
+    """
+
+    target: float = 0.4
+    block_size: int | None = None
+    policy: Literal["heuristic", "random", "middle", "oracle"] = "heuristic"
+    legacy: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        threshold = self.legacy and self.policy == "heuristic"
+        if self.target < 0 or (self.target > 1 and not threshold):
+            raise ConfigError(f"target {self.target} is no share of the blocks; give one from 0 to 1")
+        if self.block_size is not None and self.block_size < 1:
+            raise ConfigError(f"block_size {self.block_size} is no size in pixels; give for example 128")
+
+
+@dataclass(frozen=True)
 class DeepFeatureFlowConfig:
     """Deep Feature Flow: features of key frames move along optical flow to the others (CVPR 2017).
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import ConfigError
-from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig
+from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig, SegBlocksConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -139,4 +139,5 @@ def wrap(module: nn.Module, config: object | None = None) -> VideoMethod:
 
 register_method("frame", FrameConfig, "saccade.methods.frame:FrameByFrame")
 register_method("blockcopy", BlockCopyConfig, "saccade.methods.blockcopy:BlockCopy")
+register_method("segblocks", SegBlocksConfig, "saccade.methods.segblocks:SegBlocks")
 register_method("dff", DeepFeatureFlowConfig, "saccade.methods.dff:DeepFeatureFlow")

@@ -1,0 +1,134 @@
+"""SegBlocks: full resolution where it matters, half where it does not, in every frame for itself.
+
+T. Verelst, T. Tuytelaars: SegBlocks: Block-Based Dynamic Resolution Networks for Real-Time Segmentation,
+TPAMI 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from saccade.blocks import FULL, LOW, BlockNetwork, EngineOptions, convert
+from saccade.methods.answers import prediction_of
+from saccade.methods.base import Cost, StepResult, VideoMethod
+from saccade.methods.configs import SegBlocksConfig
+from saccade.methods.scores import scores_of
+from saccade.policies.base import block_means, highest
+from saccade.policies.images import as_original, detail, nearness
+from saccade.policies.reward import information_gain
+
+BLOCK_SIZES = (128, 64)
+"""Blocks to choose from, in pixels. Smaller ones cannot be halved in maps of stride 32."""
+
+ENOUGH_BLOCKS = 40
+"""The largest blocks are chosen of which a frame has so many."""
+
+
+def suitable_block_size(height: int, width: int) -> int:
+    """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480."""
+    enough = (s for s in BLOCK_SIZES if -(-height // s) * -(-width // s) >= ENOUGH_BLOCKS)
+    return next(enough, BLOCK_SIZES[-1])
+
+
+class SegBlocks(VideoMethod):
+    """Executes a share of the blocks in full and the others at half resolution; remembers nothing.
+
+    Args:
+        network: As for ``saccade.wrap``; also one that ``saccade.blocks.convert`` can convert for two levels.
+            Frames are cast to the device and the precision of its first parameter.
+        config: Its settings.
+    """
+
+    def __init__(self, network: nn.Module, config: SegBlocksConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or SegBlocksConfig()
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        self._engines: dict[object, BlockNetwork] = {}
+        self._random: dict[int, torch.Generator] = {}
+
+    @torch.inference_mode()
+    def step(self, frames: Tensor) -> StepResult:
+        """Process the next frame of every stream.
+
+        Args:
+            frames: ``(N, 3, H, W)`` normalised frames, any H, W and N.
+
+        Raises:
+            NetworkError: The network cannot process such frames, or not at half resolution.
+        """
+        size = (int(frames.shape[2]), int(frames.shape[3]))
+        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
+        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
+        engine = self._engine(frames)
+        full, spent = self._choose(engine, frames)
+        output = engine.step(frames, torch.where(full, FULL, LOW).to(torch.int8))
+        prediction = prediction_of(self.network, output, len(frames), size)
+        actions, cost = engine.executed, engine.cost
+        assert actions is not None
+        assert cost is not None
+        return StepResult(
+            prediction=prediction,
+            actions=actions,
+            keyframe=(actions == FULL).flatten(1).all(1),
+            cost=Cost(network=cost.executed, policy=spent, halo=cost.halo, dense=cost.dense),
+            block_size=engine.grid.block,
+        )
+
+    def reset(self, streams: Sequence[int] | None = None) -> None:
+        """Begin anew with the random choices of these streams; there is nothing else to forget."""
+        for row in self._random.keys() if streams is None else streams:
+            self._generator(row).manual_seed(self.config.seed)
+
+    def drop(self, streams: Sequence[int]) -> None:
+        """Nothing to drop."""
+
+    def _engine(self, frames: Tensor) -> BlockNetwork:
+        """The converted network for frames of this size."""
+        key = tuple(frames.shape[1:]), frames.dtype, frames.device
+        if key not in self._engines:
+            side = self.config.block_size or suitable_block_size(*frames.shape[2:])
+            options = EngineOptions(bilinear="per_block", dense_above=1.0) if self.config.legacy else None
+            with torch.inference_mode(False), torch.no_grad():
+                example = torch.zeros_like(frames[:1])
+                self._engines[key] = convert(self.network, example, side, levels=2, options=options)
+        return self._engines[key]
+
+    def _choose(self, engine: BlockNetwork, frames: Tensor) -> tuple[Tensor, float]:
+        """The blocks in full ``(N, GH, GW)`` bool, on the CPU, and the MACs that the choice took."""
+        config, grid, spent = self.config, engine.grid, 0.0
+        if config.policy == "oracle":
+            ranks, spent = self._gains(engine, frames)
+        elif config.policy == "heuristic":
+            ranks = detail(frames, grid.shape, grid.block)
+        elif config.policy == "middle":
+            ranks = nearness(grid.shape, grid.height, grid.block).expand(len(frames), *grid.shape)
+        else:
+            draws = [torch.rand(grid.shape, generator=self._generator(n)) for n in range(len(frames))]
+            ranks = torch.stack(draws)
+        ranks = ranks.float().cpu()
+        if config.legacy and config.policy in ("heuristic", "middle"):
+            threshold = config.target if config.policy == "heuristic" else 1 - config.target
+            return as_original(ranks > threshold, self._generator(0)), spent
+        budget = torch.full((len(frames),), round(config.target * ranks[0].numel()))
+        full = highest(ranks, torch.zeros_like(ranks, dtype=torch.bool), budget) == FULL
+        return as_original(full, self._generator(0)) if config.legacy else full, spent
+
+    def _gains(self, engine: BlockNetwork, frames: Tensor) -> tuple[Tensor, float]:
+        """How different the scores of each block are in full and at half resolution, and what that took."""
+        everything = torch.ones(len(frames), *engine.grid.shape, dtype=torch.int8)
+        scores, spent = [], 0.0
+        for action in (FULL, LOW):
+            scores.append(scores_of(engine.step(frames, everything * action), len(frames)))
+            assert engine.cost is not None
+            spent += engine.cost.executed
+        different = information_gain(scores[0], scores[1], reduction=1)
+        size = engine.grid.height, engine.grid.width
+        return block_means(different[:, None], engine.grid.shape, size, engine.grid.block)[:, 0], spent
+
+    def _generator(self, stream: int) -> torch.Generator:
+        if stream not in self._random:
+            self._random[stream] = torch.Generator().manual_seed(self.config.seed)
+        return self._random[stream]
