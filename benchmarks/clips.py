@@ -53,6 +53,10 @@ def main() -> None:
         words = ["bench", place, *METHODS.split(), *options.split(), *files, "--no-pictures"]
         if code := saccade([*words, *["--resume"] * arguments.resume]):
             sys.exit(code)
+        for path in files[1::2]:
+            Path(path).write_text(
+                Path(path).read_text().replace(str(folder), f"benchmarks/results/{folder.name}")
+            )
 
 
 if __name__ == "__main__":

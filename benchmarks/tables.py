@@ -51,6 +51,35 @@ def blockcopy_camvid(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def blockcopy_static(results: Path) -> str:
+    """What BlockCopy loses in a world with a camera that stands still, machine by machine."""
+    tables = []
+    for dense in sorted(results.glob("*/frame_world_static.json")):
+        row = _row(dense.parent / "blockcopy_world_static.json")
+        share = _percent(row["executed_fraction_without_first"])
+        rows = [
+            _line("frame by frame", "100 %", _three(_row(dense)["miou"])),
+            _line(f"target {row['config']['target']:g}", share, _three(row["miou"])),
+        ]
+        tables.append(_table(("", "blocks executed, without the first frame", "mIoU"), rows))
+    return "\n\n".join(tables)
+
+
+def shares(results: Path) -> str:
+    """How well the target is met, clip by clip, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/shares.json")):
+        rows = json.loads(path.read_text())["rows"]
+        targets = sorted({row["target"] for row in rows})
+        lines = []
+        for clip in dict.fromkeys(row["clip"] for row in rows):
+            found = {row["target"]: row for row in rows if row["clip"] == clip}
+            cells = [f"{100 * found[target]['share']:.1f}" for target in targets]
+            lines.append(_line(clip, str(found[targets[0]]["frames"]), *cells))
+        tables.append(_table(("clip", "frames", *(f"{100 * target:.0f} %" for target in targets)), lines))
+    return "\n\n".join(tables)
+
+
 def clips(results: Path) -> str:
     """Methods on clips, a table for each machine and clip."""
     tables = []
@@ -63,6 +92,8 @@ def clips(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
     "blockcopy-camvid": blockcopy_camvid,
+    "blockcopy-static": blockcopy_static,
+    "shares": shares,
     "clips": clips,
 }
 
