@@ -186,13 +186,18 @@ class Levels:
 def sizes_of_maps(
     one: Step, other: Step, full: Resolution, half: Resolution
 ) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
-    """Whole values that a step reads as maps of pixels, with their sizes at both resolutions."""
-    if isinstance(one, WindowStep) and full.spatial[one.source] is None:
-        there, here = (r.captured.operations[one.source].shape for r in (full, half))
-        return {one.source: ((there[2], there[3]), (here[2], here[3]))}
-    if isinstance(one, PixelStep) and one.spatial is not None and other.spatial is not None:
+    """Whole values that a step at half resolution reads as maps of pixels, with their sizes at both.
+
+    Args:
+        one, other: The step at full, and at half resolution.
+        full, half: What they belong to.
+    """
+    if isinstance(other, WindowStep) and half.spatial[other.source] is None:
+        there, here = (r.captured.operations[other.source].shape for r in (full, half))
+        return {other.source: ((there[2], there[3]), (here[2], here[3]))}
+    if isinstance(other, PixelStep) and one.spatial is not None and other.spatial is not None:
         sizes = one.spatial.level.size, other.spatial.level.size
-        return {a.name: sizes for a in maps_in(one.args)}
+        return {a.name: sizes for a in maps_in(other.args)}
     return {}
 
 
