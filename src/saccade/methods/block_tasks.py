@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.blocks import KEEP
 from saccade.blocks.grid import Grid
 from saccade.methods.answers import prediction_of
 from saccade.methods.base import Detections, Prediction, Segmentation
-from saccade.methods.motion import Motion, moved, pixels_of_blocks
+from saccade.methods.correction import EXPLAINED, corrected
+from saccade.methods.motion import Motion, moved, owners, pixels_of_blocks
 from saccade.methods.scores import scores_of
 from saccade.networks.detector import Boxes, Detector
 from saccade.policies.boxes import box_logits
@@ -71,7 +73,9 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
+    def answer(
+        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
+    ) -> Answer:
         """What is to be said of frames of which some blocks were executed.
 
         Args:
@@ -79,6 +83,7 @@ class Task(ABC):
             actions: ``(N, GH, GW)`` int8, what was executed.
             expected: As above.
             grid: The blocks.
+            motion: Has seen these frames.
         """
 
 
@@ -87,10 +92,11 @@ class PixelTask(Task):
 
     Args:
         motion: Move those of kept blocks by optical flow.
+        correction: Then shift them as those of executed blocks around them shift.
     """
 
-    def __init__(self, motion: bool) -> None:
-        self.motion = motion
+    def __init__(self, motion: bool, correction: bool) -> None:
+        self.motion, self.correction = motion, correction
 
     def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
         """The scores of the frame before, where things are now; zeros for streams that begin."""
@@ -105,14 +111,35 @@ class PixelTask(Task):
             result[row] = scores[0] if flow is None or not flow.any() else moved(scores, flow)[0]
         return Answer(result)
 
-    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
-        """Executed blocks as the network has them, kept ones moved."""
+    def answer(
+        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
+    ) -> Answer:
+        """Executed blocks as the network has them, kept ones moved and corrected."""
         logits = scores_of(output, len(actions))
         if not self.motion or expected is None or bool((actions != KEEP).all()):
             return Answer(logits)
         size = int(logits.shape[2]), int(logits.shape[3])
-        fresh = pixels_of_blocks(actions != KEEP, grid.block, (grid.height, grid.width), size)
-        return Answer(torch.where(fresh[:, None].to(logits.device), logits, expected.logits))
+        frame = grid.height, grid.width
+        fresh = pixels_of_blocks(actions != KEEP, grid.block, frame, size).to(logits.device)
+        kept = expected.logits
+        if self.correction:
+            rows, columns = owners(grid.shape, grid.block, frame, size)
+            owner = (rows[:, None] * grid.shape[1] + columns).to(logits.device)
+            kept = corrected(kept, logits, fresh & explained(motion, fresh), owner, grid.shape)
+        return Answer(torch.where(fresh[:, None], logits, kept))
+
+
+def explained(motion: Motion, like: Tensor) -> Tensor:
+    """Where frames show what flow brings there from the frame before, as ``like``: ``(N, h, w)`` bool.
+
+    Nowhere in streams that begin.
+    """
+    result = torch.zeros_like(like)
+    for row, residual in enumerate(motion.residual):
+        if residual is not None:
+            small = F.interpolate(residual[None, None], size=like.shape[1:], mode="area")[0, 0]
+            result[row] = (small < EXPLAINED).to(like.device)
+    return result
 
 
 class BoxTask(Task):
@@ -129,7 +156,9 @@ class BoxTask(Task):
         """The boxes of the frame before."""
         return before
 
-    def answer(self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid) -> Answer:
+    def answer(
+        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
+    ) -> Answer:
         """Boxes of the maps; those of the frame before where nothing was executed."""
         if expected is not None and not bool((actions != KEEP).any()):
             return expected.rows(range(len(actions)))
@@ -139,6 +168,6 @@ class BoxTask(Task):
         return Answer(box_logits(prediction.frames, size), prediction.frames)
 
 
-def task_of(network: nn.Module, motion: bool) -> Task:
-    """The task of a network; ``motion`` is for those that score pixels."""
-    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion)
+def task_of(network: nn.Module, motion: bool, correction: bool) -> Task:
+    """The task of a network; ``motion`` and ``correction`` are for those that score pixels."""
+    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion, correction)

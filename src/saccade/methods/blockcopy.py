@@ -1,7 +1,8 @@
 """BlockCopy: the blocks that matter are executed, the others keep their features.
 
 Beyond the paper, the class scores of kept blocks move along with the picture, by optical flow between the
-frames: with a moving camera, most of what is wrong with a kept block is that it stayed where it was.
+frames: with a moving camera, most of what is wrong with a kept block is that it stayed where it was. And they
+shift as the scores of executed blocks around them do.
 
 T. Verelst, T. Tuytelaars: BlockCopy: High-Resolution Video Processing with Block-Sparse Feature Propagation
 and Online Policies, ICCV 2021.
@@ -63,7 +64,7 @@ class BlockCopy(VideoMethod):
         self.config = config or BlockCopyConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.policy: Policy = make_policy(self.config)
-        self._task = task_of(self.network, self.config.motion)
+        self._task = task_of(self.network, self.config.motion, self.config.correction)
         self._engines: dict[object, BlockNetwork] = {}
         self._memory: BlockMemory | None = None
 
@@ -97,7 +98,7 @@ class BlockCopy(VideoMethod):
         output = engine.step(frames, actions)
         assert engine.executed is not None
         actions = engine.executed
-        answer = self._task.answer(output, actions, expected, engine.grid)
+        answer = self._task.answer(output, actions, expected, engine.grid, memory.motion)
         self._remember(memory, frames, answer, actions)
         if view is not None:
             rows = list(view.streams)

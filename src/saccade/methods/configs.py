@@ -40,6 +40,8 @@ class BlockCopyConfig:
             at most what so many frames in full need beyond their share; 0 for as many in every frame.
         scene_cuts: Execute a frame in full where another scene begins.
         motion: Move the scores of kept blocks along with the picture, by optical flow. The paper does not.
+        correction: Shift the scores of kept blocks as those of executed blocks around them shift, class by
+            class, where flow explains what is seen; goes with motion. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
             (7.5).
         legacy: The online policy as in the original code: it samples each block on its own, ignores ages, and
@@ -62,6 +64,7 @@ class BlockCopyConfig:
     savings: float = 2.0
     scene_cuts: bool = True
     motion: bool = True
+    correction: bool = True
     policy_net: Literal["small", "resnet8"] = "small"
     legacy: bool = False
     train_interval: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,10 +22,13 @@ class Motion:
 
     Attributes:
         before: The last frame of each stream, reduced, ``(h, w)`` uint8; None before the first.
+        residual: What flow did not explain of it: the difference of grey to what flow brings there,
+            ``(h, w)`` float32 on the CPU, 0..255; None for first frames.
     """
 
     def __init__(self) -> None:
         self.before: list[np.ndarray | None] = []
+        self.residual: list[Tensor | None] = []
         self._search = Search("fast")
 
     def resize(self, streams: int) -> None:
@@ -44,17 +48,24 @@ class Motion:
             frames: ``(N, 3, H, W)`` normalised frames; the next ones are compared with them.
         """
         found: list[Tensor | None] = []
+        self.residual = []
         for row, now in enumerate(grey(frames, LARGEST)):
             before = self.before[row]
-            found.append(None if before is None else self._between(before, now))
+            flow, residual = (None, None) if before is None else self._between(before, now)
+            found.append(flow)
+            self.residual.append(residual)
             self.before[row] = now
         return found
 
-    def _between(self, before: np.ndarray, now: np.ndarray) -> Tensor:
+    def _between(self, before: np.ndarray, now: np.ndarray) -> tuple[Tensor, Tensor]:
         height, width = now.shape
         flow = torch.from_numpy(self._search.flow(now, before))
         flow = torch.where(flow.square().sum(2, keepdim=True) < STILL**2, 0, flow)
-        return flow.permute(2, 0, 1) / torch.tensor([width, height]).view(2, 1, 1)
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        place = (torch.stack((x, y), 2) + flow).numpy()
+        brought = cv2.remap(before, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        residual = torch.from_numpy(cv2.absdiff(now, brought)).float()
+        return flow.permute(2, 0, 1) / torch.tensor([width, height]).view(2, 1, 1), residual
 
 
 def moved(scores: Tensor, flow: Tensor) -> Tensor:
@@ -86,8 +97,14 @@ def pixels_of_blocks(chosen: Tensor, block: int, frame: tuple[int, int], size: t
         frame: Height and width of the frame.
         size: Those of the map, which shows the whole frame.
     """
-    for dim in (0, 1):
-        middle = (torch.arange(size[dim], dtype=torch.float64) + 0.5) * frame[dim] / size[dim]
-        owner = (middle / block).long().clamp_max(chosen.shape[1 + dim] - 1)
-        chosen = chosen.index_select(1 + dim, owner.to(chosen.device))
-    return chosen
+    rows, columns = owners((int(chosen.shape[1]), int(chosen.shape[2])), block, frame, size)
+    return chosen.index_select(1, rows.to(chosen.device)).index_select(2, columns.to(chosen.device))
+
+
+def owners(
+    grid: tuple[int, int], block: int, frame: tuple[int, int], size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Row of blocks of each row of a map ``(h,)``, and column of blocks of each column ``(w,)``, int64."""
+    middles = ((torch.arange(n, dtype=torch.float64) + 0.5) * f / n for n, f in zip(size, frame, strict=True))
+    rows, columns = ((m / block).long().clamp_max(n - 1) for m, n in zip(middles, grid, strict=True))
+    return rows, columns
