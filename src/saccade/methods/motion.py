@@ -62,8 +62,8 @@ class Motion:
         flow = torch.from_numpy(self._search.flow(now, before))
         flow = torch.where(flow.square().sum(2, keepdim=True) < STILL**2, 0, flow)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        place = (torch.stack((x, y), 2) + flow).numpy()
-        brought = cv2.remap(before, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        place = (x + flow[..., 0]).numpy(), (y + flow[..., 1]).numpy()
+        brought = cv2.remap(before, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         residual = torch.from_numpy(cv2.absdiff(now, brought)).float()
         return flow.permute(2, 0, 1) / torch.tensor([width, height]).view(2, 1, 1), residual
 
