@@ -19,7 +19,7 @@ from machine import results_folder
 
 from saccade.cli import main as saccade
 
-METHODS = "--methods frame,blockcopy --policies change,online,random --precision fp32 --seed 0"
+METHODS = "--methods frame,blockcopy --policies trained,change,online,random --precision fp32 --seed 0"
 
 CLIPS = {
     "camvid": ("camvid", "--dataset camvid --split val --targets 0.5,0.25"),

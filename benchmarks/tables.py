@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,6 +81,21 @@ def shares(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def policies(results: Path) -> str:
+    """What each policy of BlockCopy loses on each clip, means over its seeds, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/policies.json")):
+        lines = []
+        for row in json.loads(path.read_text())["rows"]:
+            who = row["policy"] if row["policy"] != "frame" else "frame by frame"
+            executed = _percent(statistics.fmean(row["executed"]))
+            scored = [_mean_and_spread(row[name]) for name in ("agreement", "miou")]
+            lines.append(_line(row["clip"], str(row["frames"]), who, executed, *scored))
+        heads = ("clip", "frames", "policy", "blocks", "equal pixels", "mIoU")
+        tables.append(_table(heads, lines))
+    return "\n\n".join(tables)
+
+
 def clips(results: Path) -> str:
     """Methods on clips, a table for each machine and clip."""
     tables = []
@@ -94,6 +110,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "blockcopy-camvid": blockcopy_camvid,
     "blockcopy-static": blockcopy_static,
     "shares": shares,
+    "policies": policies,
     "clips": clips,
 }
 
@@ -151,6 +168,14 @@ def _percent(value: float | None) -> str:
 
 def _three(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    """Of several seeds also how far the lowest and the highest are apart."""
+    if not values:
+        return ""
+    spread = f" ({max(values) - min(values):.3f} apart)" if len(values) > 1 else ""
+    return _three(statistics.fmean(values)) + spread
 
 
 def _number(value: float | None) -> str:

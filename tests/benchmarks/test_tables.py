@@ -67,6 +67,16 @@ def test_a_table_has_a_line_for_each_row_with_its_figures(tables, results):
     ]
 
 
+def test_policies_have_means_over_their_seeds_and_how_far_these_are_apart(tables, tmp_path):
+    (tmp_path / "a-machine").mkdir()
+    row = {"clip": "plaza", "policy": "online", "frames": 200, "executed": [0.14, 0.16], "miou": []}
+    row["agreement"] = [0.95, 0.956]
+    (tmp_path / "a-machine" / "policies.json").write_text(json.dumps({"rows": [row]}))
+    line = tables.policies(tmp_path).splitlines()[-1]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["plaza", "200", "online", "15.0 %", "0.953 (0.006 apart)", ""]
+
+
 def test_only_what_is_between_the_marks_is_written(tables, results):
     page = "above\n<!-- table blockcopy-camvid -->\nold\n<!-- end of table -->\nbelow\n"
     new = tables.renewed(page, results)

@@ -117,7 +117,7 @@ def test_settings_that_nobody_chose_are_not_printed(tmp_path, network, frames, c
     words = [frames, "--methods", "blockcopy", "--network", network, "--block-size", "16", "--max-age", "9"]
     bench(tmp_path / "x.json", *words)
     text = " ".join(capsys.readouterr().out.split())
-    assert "blockcopy target 0.5, block size 16, policy change, max age 9 " in text
+    assert "blockcopy target 0.5, block size 16, policy trained, max age 9 " in text
     assert "learning rate" not in text
 
 

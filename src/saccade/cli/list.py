@@ -80,16 +80,15 @@ def _datasets() -> None:
 def _weights() -> None:
     from saccade.cli.tables import print_rows
     from saccade.networks import list_weights
+    from saccade.networks.weights import weights_info
+    from saccade.policies.trained import SHIPPED
 
-    weights = list_weights()
-    if not weights:
-        print("No weights come with this version; give your own with --weights FILE.")
-        return
+    weights = [*list_weights(), weights_info(SHIPPED)]
     rows = [
         (
             entry.name,
             entry.network,
-            entry.class_set,
+            entry.class_set or "any",
             ", ".join(f"{name} {value}" for name, value in entry.scores.items()),
             f"{entry.size / 1e6:.1f} MB",
         )

@@ -33,7 +33,9 @@ class BlockCopyConfig:
         target: Share of the blocks that is executed, above 0, at most 1. The first frame is in full.
         block_size: Side of a block in pixels; None for one that suits the size of the frames.
         policy: What chooses the blocks: all, none, random, change (pixels that changed, how long ago, at
-            boundaries between classes) or online (learns while the video runs).
+            boundaries between classes), trained (a small network, trained beforehand, says what would be
+            mended) or online (learns while the video runs).
+        policy_weights: Of the trained policy, a file; None for those that come with Saccade.
         max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
             is as many as the target allows.
         savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
@@ -59,7 +61,8 @@ class BlockCopyConfig:
 
     target: float = 0.5
     block_size: int | None = None
-    policy: Literal["all", "none", "random", "change", "online"] = "change"
+    policy: Literal["all", "none", "random", "change", "trained", "online"] = "trained"
+    policy_weights: str | None = None
     max_age: int = 60
     savings: float = 2.0
     scene_cuts: bool = True

@@ -12,6 +12,7 @@ learned.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 REACH = 1.5
@@ -42,16 +43,17 @@ def corrected(expected: Tensor, found: Tensor, known: Tensor, owner: Tensor, gri
     near = nearness(grid).to(expected.device)
     doubt = DOUBT * owner.numel() / blocks
     result = expected.clone()
+    labels = expected.argmax(1)
     for row, here in enumerate(known):
         if not bool(here.any()):
             continue
-        bins = owner * classes + expected[row].argmax(0)
+        bins = owner * classes + labels[row]
         shift = (found[row].float() - expected[row].float()).permute(1, 2, 0)[here].nan_to_num(0, 0, 0)
         total = shift.new_zeros(blocks * classes, classes).index_add_(0, bins[here], shift)
         count = torch.bincount(bins[here], minlength=blocks * classes).float()
         total, count = near @ total.view(blocks, -1), near @ count.view(blocks, -1)
         mean = total.view(-1, classes) / (count.view(-1, 1) + doubt)
-        result[row] += mean[bins].permute(2, 0, 1).to(result.dtype)
+        result[row] += F.embedding(bins, mean).permute(2, 0, 1).to(result.dtype)
     return result
 
 

@@ -66,7 +66,11 @@ def boundary_weight(view: PolicyView) -> Tensor:
 
 def label_boundaries(logits: Tensor) -> Tensor:
     """``(N, h, w)`` float32: 1 where a pixel's best class is not that of its right or lower neighbour."""
-    labels = logits.argmax(1)
+    return boundaries(logits.argmax(1))
+
+
+def boundaries(labels: Tensor) -> Tensor:
+    """The same for labels ``(N, h, w)``."""
     edges = torch.zeros(labels.shape, dtype=torch.bool, device=labels.device)
     edges[:, :, :-1] |= labels[:, :, 1:] != labels[:, :, :-1]
     edges[:, :-1] |= labels[:, 1:] != labels[:, :-1]

@@ -9,12 +9,14 @@ from saccade.policies.base import Policy
 from saccade.policies.change import ChangePolicy
 from saccade.policies.online import OnlinePolicy, OnlineSettings
 from saccade.policies.simple import AllBlocks, NoBlocks, RandomBlocks
+from saccade.policies.trained import TrainedPolicy
 
 POLICIES: dict[str, type[Policy]] = {
     "all": AllBlocks,
     "none": NoBlocks,
     "random": RandomBlocks,
     "change": ChangePolicy,
+    "trained": TrainedPolicy,
     "online": OnlinePolicy,
 }
 
@@ -29,6 +31,8 @@ def make_policy(config: Any) -> Policy:
         raise ConfigError(f"there is no policy {config.policy!r}; choose one of {', '.join(POLICIES)}")
     if config.policy == "random":
         return RandomBlocks(config.seed)
+    if config.policy == "trained":
+        return TrainedPolicy(config.policy_weights)
     if config.policy == "online":
         return OnlinePolicy(online_settings(config))
     return POLICIES[config.policy]()
