@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from saccade.datasets.registry import open_dataset
     from saccade.errors import SaccadeError
     from saccade.evaluation.evaluate import evaluate
-    from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig, SegBlocksConfig
+    from saccade.methods.configs import (
+        AccelConfig,
+        BlockCopyConfig,
+        DeepFeatureFlowConfig,
+        FrameConfig,
+        GSVNetConfig,
+        SegBlocksConfig,
+        TDNetConfig,
+    )
     from saccade.methods.registry import wrap
     from saccade.networks.load import load_network
     from saccade.video.opening import open_video
@@ -23,11 +31,14 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOMES = {
+    "AccelConfig": "methods.configs",
     "BlockCopyConfig": "methods.configs",
     "DeepFeatureFlowConfig": "methods.configs",
     "FrameConfig": "methods.configs",
+    "GSVNetConfig": "methods.configs",
     "SaccadeError": "errors",
     "SegBlocksConfig": "methods.configs",
+    "TDNetConfig": "methods.configs",
     "evaluate": "evaluation.evaluate",
     "load_network": "networks.load",
     "open_dataset": "datasets.registry",
@@ -42,11 +53,14 @@ _BRINGS = {"open_video": "datasets.world"}
 """What must be imported along with a name: the world adds its scheme to the sources."""
 
 __all__ = [
+    "AccelConfig",
     "BlockCopyConfig",
     "DeepFeatureFlowConfig",
     "FrameConfig",
+    "GSVNetConfig",
     "SaccadeError",
     "SegBlocksConfig",
+    "TDNetConfig",
     "__version__",
     "blocks",
     "evaluate",

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 import saccade
@@ -13,30 +12,7 @@ from saccade.networks import load_network
 from saccade.networks.flow import FlowEstimator, build_flow
 from saccade.networks.macs import count_macs
 
-SIZE = (64, 96)
-
-
-def video(frames, dx=4, seed=0, streams=1):
-    """A texture that moves to the right, in each stream another."""
-    random = torch.Generator().manual_seed(seed)
-    coarse = torch.randn(streams, 3, 8, 28, generator=random)
-    wide = F.interpolate(coarse, size=(SIZE[0], 224), mode="bicubic")
-    for t in range(frames):
-        left = 64 - dx * t
-        yield wide[..., left : left + SIZE[1]]
-
-
-class Recorder(nn.Module):
-    """Counts its calls."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Conv2d(3, 4, 4, stride=4)
-        self.frames = 0
-
-    def forward(self, x):
-        self.frames += len(x)
-        return self.layer(x)
+from .moving_textures import SIZE, Counted, video
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +62,7 @@ def test_every_frame_a_key_frame_is_frame_by_frame(name, request):
 
 
 def test_what_is_computed_on_which_frames():
-    network = Recorder()
+    network = Counted()
     method = saccade.wrap(network, saccade.DeepFeatureFlowConfig(interval=3))
     keys = [bool(method.step(frame).keyframe) for frame in video(7)]
     assert keys == [True, False, False, True, False, False, True]
@@ -199,7 +175,7 @@ def test_state_goes_on_where_it_was_taken(swiftnet):
 
 
 def test_new_streams_sizes_and_schedules():
-    method = saccade.wrap(Recorder(), saccade.DeepFeatureFlowConfig(interval=9))
+    method = saccade.wrap(Counted(), saccade.DeepFeatureFlowConfig(interval=9))
     one, two = (next(video(1, streams=n)) for n in (1, 2))
     assert method.step(one).keyframe.tolist() == [True]
     assert method.step(two).keyframe.tolist() == [False, True]

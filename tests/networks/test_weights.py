@@ -13,7 +13,7 @@ from saccade.errors import OutputError, WeightsError
 from saccade.networks import registry, weights
 from saccade.networks.fitting import fill
 from saccade.networks.registry import RegisteredNetwork, build_network
-from saccade.networks.weights import list_weights, read_weights, save_weights, weights_info
+from saccade.networks.weights import list_weights, read_weights, save_weights, shipped_weights, weights_info
 
 
 class Tiny(nn.Module):
@@ -214,3 +214,15 @@ def test_every_shipped_file_can_be_loaded_and_has_a_model_card():
     for info in list_weights():
         assert info.path.with_suffix(".md").is_file()
         assert len(info.classes) == read_weights(info.name).options["classes"]
+
+
+def test_shipped_weights_are_found_by_what_they_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    for name, flow in (("first", "dis"), ("second", "light")):
+        save_weights(
+            tmp_path / f"{name}.safetensors", build_network("tiny", CAMVID), {"flow": flow, "a": "b"}
+        )
+    assert shipped_weights("tiny", flow="light", a="b") == "second"
+    assert shipped_weights("tiny", flow="light", a="c") is None
+    assert shipped_weights("tiny", other="") is None
+    assert shipped_weights("large", flow="light") is None

@@ -144,3 +144,86 @@ class DeepFeatureFlowConfig:
     def __post_init__(self) -> None:
         if self.interval < 1:
             raise ConfigError(f"interval {self.interval} is no number of frames; give 1 or more")
+
+
+@dataclass(frozen=True)
+class GSVNetConfig:
+    """GSVNet: scores of key frames move along optical flow, corrected by what frames show (WACV 2021).
+
+    Args:
+        interval: One frame in so many is a key frame, on which the network runs in full.
+        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
+        correction: Weights of the correcting network: a name, a file, none for moved scores as they are, or
+            default: those that are shipped for the network and the flow, where there are any, else none.
+        path: How scores come from the key frame. composed: at once, along the flows between the frames put
+            together; steps: from frame to frame, corrected each time, as in the paper.
+        keyframe_scale: Factor on both sides of key frames for the network; the paper has 0.75.
+        legacy: As the original code: all scores at an eighth of the frame, also those of key frames, resized
+            with aligned corners, and path steps.
+    """
+
+    interval: int = 3
+    schedule: Literal["fixed", "adaptive"] = "fixed"
+    flow: str = "dis"
+    correction: str = "default"
+    path: Literal["composed", "steps"] = "composed"
+    keyframe_scale: float = 1.0
+    legacy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ConfigError(f"interval {self.interval} is no number of frames; give 1 or more")
+        if not 0 < self.keyframe_scale <= 1:
+            raise ConfigError(f"keyframe_scale {self.keyframe_scale} is not above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class AccelConfig:
+    """Accel: features of key frames move along optical flow, a cheaper network corrects (CVPR 2019).
+
+    Args:
+        interval: One frame in so many is a key frame, on which the network runs in full.
+        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
+        cut: Where the network is cut: what comes before gives the features that move, what follows runs on
+            every frame. None for the place that suits the network; logits moves what it returns.
+        path: How features come from the key frame. composed: at once, along the flows between the frames put
+            together; steps: from frame to frame, as in Accel; direct: along flow from the key frame itself.
+        update: Network that sees the other frames: a name, a weights file, or MODULE:CALLABLE; by default the
+            same network.
+        update_scale: Factor on both sides of frames for the update network.
+        fuse: What is fused on the other frames. scores: those of both networks; features: those of the same
+            network, as in Accel-101, which saves nothing; update: the update network alone;
+            reference: moved features alone, which is Deep Feature Flow.
+        fuse_at: Where scores are fused: logits, at their own resolution; or full, at that of the frame.
+        fusion: Weights of the fusion: a name, a file; mean, half of each (of features: the frame's own); or
+            default: those that are shipped for the networks and the flow, where there are any, else mean.
+    """
+
+    interval: int = 5
+    schedule: Literal["fixed", "adaptive"] = "fixed"
+    flow: str = "dis"
+    cut: str | None = None
+    path: Literal["composed", "steps", "direct"] = "composed"
+    update: str | None = None
+    update_scale: float = 0.5
+    fuse: Literal["scores", "features", "update", "reference"] = "scores"
+    fuse_at: Literal["logits", "full"] = "logits"
+    fusion: str = "default"
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ConfigError(f"interval {self.interval} is no number of frames; give 1 or more")
+        if not 0 < self.update_scale <= 1:
+            raise ConfigError(f"update_scale {self.update_scale} is not above 0 and at most 1")
+        if self.fuse == "features" and self.update is not None:
+            raise ConfigError("features are fused of one network only: leave update out, or fuse scores")
+
+
+@dataclass(frozen=True)
+class TDNetConfig:
+    """TDNet: sub-networks take turns, and attention brings what the others saw before (CVPR 2020).
+
+    There are no key frames: every frame costs the same. The network has to be one of TDNet's.
+    """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from saccade.errors import ConfigError
 from saccade.methods.base import Cost
-from saccade.methods.configs import DeepFeatureFlowConfig
+from saccade.methods.configs import AccelConfig, DeepFeatureFlowConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
 from saccade.methods.keyframes import Adaptive, FixedInterval
 from saccade.methods.scores import scores_of
@@ -18,6 +19,23 @@ from saccade.networks.flow.flownet import FlowNetS
 from saccade.networks.flow.warp import resized
 from saccade.networks.macs import count_macs
 from saccade.networks.split import LOGITS, Head, Trunk, choose_cut
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """What optical flow brings from key frames to later frames.
+
+    Attributes:
+        features: ``(n, C, h, w)``.
+        memory: What the next frames of these streams need.
+        cost: Of the flow.
+        residual: ``(n,)`` what flow did not explain.
+    """
+
+    features: Tensor
+    memory: dict[str, Tensor]
+    cost: Cost
+    residual: Tensor
 
 
 class DeepFeatureFlow(KeyframeMethod):
@@ -40,7 +58,7 @@ class DeepFeatureFlow(KeyframeMethod):
     def __init__(
         self,
         network: nn.Module,
-        config: DeepFeatureFlowConfig | None = None,
+        config: DeepFeatureFlowConfig | AccelConfig | None = None,
         flow: FlowEstimator | None = None,
     ) -> None:
         config = config or DeepFeatureFlowConfig()
@@ -67,6 +85,13 @@ class DeepFeatureFlow(KeyframeMethod):
         return Part(logits, memory, cost)
 
     def on_other(self, frames: Tensor, memory: dict[str, Tensor]) -> Part:
+        moved = self.moved(frames, memory)
+        head = self._head(frames)
+        cost = moved.cost + Cost(network=count_macs(head, moved.features.shape))
+        return Part(head(moved.features), moved.memory, cost, moved.residual)
+
+    def moved(self, frames: Tensor, memory: dict[str, Tensor]) -> Moved:
+        """Features of key frames at the places of ``(n, 3, H, W)`` later frames."""
         now, before = self._trunk.extended(frames), self._trunk.extended(memory["frame"])
         size = (memory["features"].shape[2], memory["features"].shape[3])
         scale: Tensor | None = None
@@ -80,14 +105,12 @@ class DeepFeatureFlow(KeyframeMethod):
         features = warp(memory["features"], resize_flow(flow, size))
         if scale is not None:
             features = features * resized(scale, size)
-        head = self._head(frames)
-        cost = Cost(network=count_macs(head, features.shape), flow=self.flow.macs(now.shape))
         kept = {
             "direct": memory,
             "steps": {"features": features, "frame": frames},
             "composed": {"features": memory["features"], "frame": frames, "flow": flow},
         }
-        return Part(head(features), kept[self.config.path], cost, residual)
+        return Moved(features, kept[self.config.path], Cost(flow=self.flow.macs(now.shape)), residual)
 
     def dense_macs(self, shape: Sequence[int]) -> float:
         return count_macs(self.network, shape)

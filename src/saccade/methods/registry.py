@@ -8,7 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import ConfigError
-from saccade.methods.configs import BlockCopyConfig, DeepFeatureFlowConfig, FrameConfig, SegBlocksConfig
+from saccade.methods.configs import (
+    AccelConfig,
+    BlockCopyConfig,
+    DeepFeatureFlowConfig,
+    FrameConfig,
+    GSVNetConfig,
+    SegBlocksConfig,
+    TDNetConfig,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,3 +149,6 @@ register_method("frame", FrameConfig, "saccade.methods.frame:FrameByFrame")
 register_method("blockcopy", BlockCopyConfig, "saccade.methods.blockcopy:BlockCopy")
 register_method("segblocks", SegBlocksConfig, "saccade.methods.segblocks:SegBlocks")
 register_method("dff", DeepFeatureFlowConfig, "saccade.methods.dff:DeepFeatureFlow")
+register_method("accel", AccelConfig, "saccade.methods.accel:Accel")
+register_method("gsvnet", GSVNetConfig, "saccade.methods.gsvnet:GSVNet")
+register_method("tdnet", TDNetConfig, "saccade.methods.tdnet:TemporallyDistributed")

@@ -260,6 +260,22 @@ def deeplab_101(
     return _deeplab(101, classes, deformable, input_affine)
 
 
+@register_network("td4-psp18")
+def td4_psp18(classes: int = 19) -> nn.Module:
+    """TDNet: four sub-networks on ResNet-18 that take turns (method tdnet), logits at stride 8."""
+    from saccade.networks.tdnet import TDNet
+
+    return TDNet("td4-psp18", classes)
+
+
+@register_network("td2-psp50")
+def td2_psp50(classes: int = 19) -> nn.Module:
+    """TDNet: two sub-networks on ResNet-50 that take turns (method tdnet), logits at stride 8."""
+    from saccade.networks.tdnet import TDNet
+
+    return TDNet("td2-psp50", classes)
+
+
 @register_network("csp-rn18", default_weights="csp-rn18-people", classes=PEDESTRIANS)
 def csp_rn18(classes: int = 1, *, width: int = 64, pretrained_backbone: bool = False) -> nn.Module:
     """CSP, a pedestrian detector, light, on ResNet-18: 14.0 M parameters, 130.3 GMACs at 1024x2048."""

@@ -162,6 +162,19 @@ def list_weights() -> list[WeightsInfo]:
     return [weights_info(path) for path in sorted(PRETRAINED.glob("*.safetensors"))]
 
 
+def shipped_weights(network: str, **facts: str) -> str | None:
+    """Name of the weights of a network that come with the package and say these things; None without any.
+
+    Args:
+        network: Its name.
+        facts: What must stand in the file: ``flow="dis"``.
+    """
+    for info in list_weights():
+        if info.network == network and all(info.metadata.get(key) == fact for key, fact in facts.items()):
+            return info.name
+    return None
+
+
 def weights_info(path: Path) -> WeightsInfo:
     """What a safetensors file says about itself; its tensors are not read.
 
