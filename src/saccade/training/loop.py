@@ -279,4 +279,5 @@ def metadata(config: TrainConfig, task: Task, row: dict[str, Any]) -> dict[str, 
         "seed": str(config.seed),
         "epochs": str(row["epoch"]),
         score: "" if row[score] is None else f"{row[score]:.4f}",
+        **task.metadata(),
     }

@@ -25,6 +25,8 @@ class DataConfig:
         split: Split of the data set.
         options: Further options of the data set, for example the size of a world.
         repeat: How many times an epoch goes through it.
+        every: For key-frame methods, only one clip or still in so many.
+        moving: For key-frame methods, make a clip out of every labelled still by a camera that moves over it.
     """
 
     dataset: str
@@ -32,6 +34,8 @@ class DataConfig:
     split: str = "train"
     options: dict[str, Any] = field(default_factory=dict)
     repeat: int = 1
+    every: int = 1
+    moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,43 @@ class BoxConfig:
 
 
 @dataclass(frozen=True)
+class KeyframesConfig:
+    """What the correction of GSVNet or the fusion of Accel learns beside.
+
+    Attributes:
+        network: The frozen network: name of shipped weights, or a weights file.
+        flow: Optical flow that moves scores.
+        path: ``composed``: at once, along flows put together; ``steps``: from frame to frame, corrected each
+            time, with gradients through the last two steps.
+        distances: Numbers of frames after a key frame to learn from, each as often.
+        distillation: Weight of the distance to what the frozen network says of the frame itself, beside the
+            cross-entropy with labels. It teaches on frames without labels too.
+        update_scale: Of Accel, factor on both sides of frames for the update network, which is the same.
+    """
+
+    network: str = "swiftnet-rn18"
+    flow: str = "dis"
+    path: Literal["composed", "steps"] = "composed"
+    distances: tuple[int, ...] = (1, 2, 3, 4)
+    distillation: float = 10.0
+    update_scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.distances or min(self.distances) < 1:
+            raise ConfigError(f"distances must be at least 1, not {list(self.distances)}")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A recipe.
 
     Attributes:
         name: Name of the run; results go to ``<output>/<name>/``.
-        network: Registered name of a network, or of an optical flow.
+        network: Registered name of a network, or of an optical flow, ``guided-correction``, ``accel-fusion``.
         class_set: Class set to train: ``camvid`` or ``cityscapes``, for detection ``pedestrians``; optical
             flow has none.
-        task: ``segmentation``, ``detection`` with the loss of CSP, or ``flow`` with end-point errors.
+        task: ``segmentation``, ``detection`` with the loss of CSP, ``flow`` with end-point errors, or
+            ``keyframes`` for what corrects moved scores.
         options: Of the network's constructor, for example its width.
         data: Training data of all stages that do not name their own.
         validation: What the run is validated on; None trains without.
@@ -122,6 +154,8 @@ class TrainConfig:
         ema: Decay of the exponential moving average of the weights that is validated and saved; 0 is off.
         loss: The loss of segmentation.
         boxes: For detection, which boxes are learned.
+        keyframes: For key-frame methods, what is learned beside. The crop of a stage is then the size of
+            frames, and ``data`` may name ``video``, whose ``root`` is a file without labels.
         precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the machine computes it natively.
         validate_every: Epochs between validations (the last epoch is always validated).
         save_every: Epochs between checkpoints (the last epoch is always saved).
@@ -136,7 +170,7 @@ class TrainConfig:
     data: tuple[DataConfig, ...]
     stages: tuple[StageConfig, ...]
     class_set: str = ""
-    task: Literal["segmentation", "detection", "flow"] = "segmentation"
+    task: Literal["segmentation", "detection", "flow", "keyframes"] = "segmentation"
     options: dict[str, Any] = field(default_factory=dict)
     validation: DataConfig | None = None
     output: str = "runs"
@@ -154,6 +188,7 @@ class TrainConfig:
     ema: float = 0.999
     loss: LossConfig = field(default_factory=LossConfig)
     boxes: BoxConfig = field(default_factory=BoxConfig)
+    keyframes: KeyframesConfig = field(default_factory=KeyframesConfig)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     validate_every: int = 5
     save_every: int = 1

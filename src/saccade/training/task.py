@@ -68,6 +68,10 @@ class Task(ABC):
     def loss(self, output: Any, targets: Tensor) -> Tensor:
         """Scalar loss of a batch, from what the learner answered."""
 
+    def metadata(self) -> dict[str, str]:
+        """What the weights file says beside what every one says."""
+        return {}
+
     @abstractmethod
     def validate(self, network: nn.Module, device: torch.device) -> float | None:
         """Score on the validation data; None without any."""
@@ -88,6 +92,25 @@ def open_task(config: TrainConfig, device: torch.device) -> Task:
             from saccade.training.flow import FlowTask
 
             return FlowTask(config)
+        case "keyframes":
+            return _keyframes(config, device)
     from saccade.training.segmentation import SegmentationTask
 
     return SegmentationTask(config, device)
+
+
+def _keyframes(config: TrainConfig, device: torch.device) -> Task:
+    from saccade.networks import correction, fusion
+
+    match config.network:
+        case correction.NAME:
+            from saccade.training.correction import CorrectionTask
+
+            return CorrectionTask(config, device)
+        case fusion.NAME:
+            from saccade.training.fusion import FusionTask
+
+            return FusionTask(config, device)
+    raise ConfigError(
+        f"task keyframes trains {correction.NAME} or {fusion.NAME}, not {config.network}; name one of them"
+    )

@@ -1,0 +1,292 @@
+"""What corrections of moved scores learn from: clips with the answers of a frozen network and optical flow.
+
+All of it is computed once, at the start of a run, and kept in memory at the resolution of the scores: a step
+of training then costs no more than the small network that learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from saccade.classes import IGNORE, ClassSet
+from saccade.datasets import open_dataset
+from saccade.errors import DatasetError
+from saccade.methods.scores import scores_of
+from saccade.networks.correction import picture_of
+from saccade.networks.flow import FlowEstimator, resize_flow, warp
+from saccade.networks.flow.warp import resized
+from saccade.training.augment import change_colours
+from saccade.training.data import crop_generator, epoch_order
+from saccade.training.moving import moving_clip
+from saccade.training.recipe import DataConfig, StageConfig, TrainConfig
+from saccade.video.frame import normalise
+from saccade.video.opening import open_video
+
+VIDEO = "video"
+"""In the place of a data set's name: a video without labels, whose file or folder is ``root``."""
+
+TOGETHER = 8
+"""Frames that the frozen network sees at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweredClip:
+    """A clip as training sees it, every map at the resolution of the pictures.
+
+    Attributes:
+        pictures: ``(T, 3, h, w)`` float16, RGB in 0..255, reduced.
+        scores: ``(T, K, h, w)`` float16, what the frozen network says of each frame.
+        flows: ``(T, D, 2, h, w)`` float16: at ``[t, d - 1]`` flow from frame t to frame t - d, in pixels of
+            the map; zero where there is no such frame.
+        labels: ``(T, h, w)`` uint8, ``IGNORE`` where not labelled.
+        updates: ``(T, K, h, w)`` float16, what the network says of each frame reduced; or None.
+    """
+
+    pictures: Tensor
+    scores: Tensor
+    flows: Tensor
+    labels: Tensor
+    updates: Tensor | None = None
+
+
+class AnsweredClips:
+    """All clips of a run.
+
+    Args:
+        config: The recipe.
+        network: The frozen network, on its device and in its precision.
+        flow: Optical flow.
+        classes: Class set of the network.
+        update_scale: Factor on both sides of frames, for ``AnsweredClip.updates``; None for none.
+
+    Raises:
+        DatasetError: A data set is missing, has other classes, or no clip is long enough.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: nn.Module,
+        flow: FlowEstimator,
+        classes: ClassSet,
+        update_scale: float | None = None,
+    ) -> None:
+        self._default = config.data
+        self.farthest = max(config.keyframes.distances)
+        self.clips: list[AnsweredClip] = []
+        self._frames: list[tuple[int, int]] = []
+        self._choice: dict[str, list[int]] = {}
+        legacy = bool(config.options.get("legacy", False))
+        for stage in config.stages:
+            for wanted in stage.data or config.data:
+                if str(wanted) in self._choice:
+                    continue
+                first = len(self._frames)
+                for images, labels in clips_of(wanted, stage.crop, classes, self.farthest, config.seed):
+                    if len(images) <= self.farthest:
+                        continue
+                    frames = range(1, len(images))
+                    self._frames += [(len(self.clips), frame) for frame in frames]
+                    clip = answered(images, labels, network, flow, self.farthest, legacy, update_scale)
+                    self.clips.append(clip)
+                if first == len(self._frames):
+                    raise DatasetError(
+                        f"{wanted.dataset} {wanted.root or ''}: no clip has more than {self.farthest} "
+                        "frames, the largest of keyframes.distances; use longer clips, or `moving` for stills"
+                    )
+                self._choice[str(wanted)] = list(range(first, len(self._frames))) * wanted.repeat
+
+    def of(self, stage: StageConfig) -> list[int]:
+        """Indices of the frames of one epoch of a stage, in a fixed order."""
+        return [i for wanted in stage.data or self._default for i in self._choice[str(wanted)]]
+
+    def frame(self, index: int) -> tuple[AnsweredClip, int]:
+        """A clip, and the number of a frame in it."""
+        clip, number = self._frames[index]
+        return self.clips[clip], number
+
+    def class_counts(self, classes: int) -> Tensor:
+        """Labelled pixels per class ``(K,)``."""
+        counts = sum(torch.bincount(clip.labels.flatten().long(), minlength=256) for clip in self.clips)
+        assert isinstance(counts, Tensor)
+        return counts[:classes]
+
+
+class Walks(Dataset[tuple[Tensor, Tensor]]):
+    """One epoch's ways from a key frame to a later frame. All of a batch are of the same length.
+
+    Args:
+        clips: Where they are taken from.
+        stage: Size of a batch, and colours.
+        config: The recipe.
+        epoch: Number of the epoch.
+    """
+
+    def __init__(self, clips: AnsweredClips, stage: StageConfig, config: TrainConfig, epoch: int) -> None:
+        self.clips, self.stage, self.seed, self.epoch = clips, stage, config.seed, epoch
+        self.order = epoch_order(clips.of(stage), config.seed, epoch)
+        self.composed = config.keyframes.path == "composed"
+        batches = -(-len(self.order) // stage.batch_size)
+        distances = np.array(config.keyframes.distances)
+        self.distances = np.random.default_rng((config.seed, epoch, 1)).choice(distances, batches)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """The way, and its end.
+
+        Returns:
+            ``(S + 1, 3 + 2 + K, h, w)``: picture in 0..255, flow to the one before it, and scores of the key
+            frame, which is the first (zero for the others); S is 1 for composed flow, else the distance. With
+            ``updates``, scores of each frame reduced follow, K more. And ``(1 + K, h, w)``: label and scores
+            of the last frame.
+        """
+        distance = int(self.distances[position // self.stage.batch_size])
+        clip, number = self.clips.frame(self.order[position])
+        last = max(number, distance)
+        stride = distance if self.composed else 1
+        frames = list(range(last - distance, last + 1, stride))
+        pictures = clip.pictures[frames].float()
+        flows = clip.flows[frames, stride - 1].float()
+        flows[0] = 0
+        scores = clip.scores[frames].float()
+        target = torch.cat((clip.labels[last][None].float(), scores[-1]))
+        scores[1:] = 0
+        if clip.updates is not None:
+            scores = torch.cat((scores, clip.updates[frames].float()), 1)
+        generator = crop_generator(self.seed, self.epoch, position)
+        if torch.rand((), generator=generator) < 0.5:
+            pictures, flows, scores, target = (x.flip(-1) for x in (pictures, flows, scores, target))
+            flows = flows * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+        if self.stage.colour > 0:
+            # One above the other they are one picture, whose colours change together.
+            whole = change_colours(torch.cat(list(pictures), 1), self.stage.colour, generator)
+            pictures = torch.stack(whole.chunk(len(frames), 1))
+        return torch.cat((pictures, flows, scores), 1), target
+
+
+def clips_of(
+    wanted: DataConfig, size: tuple[int, int], classes: ClassSet, farthest: int, seed: int
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """Frames ``(3, H, W)`` and labels ``(H, W)``, uint8, of all clips of an entry, at the same size.
+
+    Args:
+        wanted: The entry.
+        size: ``(H, W)``; frames are resized so that they cover it, and their middle is cut out.
+        classes: What labels must be of.
+        farthest: Clips of stills get so many frames and one more.
+        seed: Of how the camera moves over stills.
+    """
+    if wanted.dataset == VIDEO:
+        if wanted.root is None:
+            raise DatasetError("data of a video needs its file as root")
+        with open_video(wanted.root) as source:
+            images = [fitted(_tensor(frame.image), size) for frame in source]
+        yield images, [torch.full(size, IGNORE, dtype=torch.uint8)] * len(images)
+        return
+    dataset = open_dataset(wanted.dataset, wanted.root, wanted.split, **dict(wanted.options))
+    if dataset.classes.names != classes.names:
+        raise DatasetError(
+            f"{wanted.dataset} is labelled in {dataset.classes.name} classes, the frozen network knows "
+            f"{classes.name}; choose data with the same class set"
+        )
+    if wanted.moving:
+        for number, still in enumerate(dataset.labelled()[:: wanted.every]):
+            image, label = still.load()
+            frames, labels = moving_clip(
+                fitted(_tensor(image), size),
+                fitted(torch.from_numpy(label)[None], size, nearest=True)[0],
+                farthest + 1,
+                crop_generator(seed, 0, number),
+            )
+            yield list(frames), list(labels)
+        return
+    for clip in dataset.clips()[:: wanted.every]:
+        samples = list(clip)
+        images = [fitted(_tensor(sample.frame.image), size) for sample in samples]
+        yield images, [_label(sample.label, size) for sample in samples]
+
+
+def _label(label: np.ndarray | None, size: tuple[int, int]) -> Tensor:
+    """``size`` uint8, fitted as its picture is; ``IGNORE`` where there is no label."""
+    if label is None:
+        return torch.full(size, IGNORE, dtype=torch.uint8)
+    return fitted(torch.from_numpy(np.ascontiguousarray(label))[None], size, nearest=True)[0]
+
+
+def fitted(image: Tensor, size: tuple[int, int], *, nearest: bool = False) -> Tensor:
+    """The middle ``(C, *size)`` of a picture that was resized to cover it, uint8."""
+    height, width = image.shape[1:]
+    if (height, width) == size:
+        return image
+    factor = max(size[0] / height, size[1] / width)
+    larger = [max(side, round(old * factor)) for side, old in zip(size, (height, width), strict=True)]
+    if nearest:
+        image = F.interpolate(image[None], size=larger, mode="nearest-exact")[0]
+    else:
+        smooth = F.interpolate(image[None].float(), size=larger, mode="bilinear", antialias=factor < 1)[0]
+        image = smooth.round().clamp(0, 255).to(torch.uint8)
+    top, left = ((side - wanted) // 2 for side, wanted in zip(larger, size, strict=True))
+    return image[:, top : top + size[0], left : left + size[1]].contiguous()
+
+
+@torch.no_grad()
+def answered(
+    images: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    network: nn.Module,
+    flow: FlowEstimator,
+    farthest: int,
+    legacy: bool = False,
+    update_scale: float | None = None,
+) -> AnsweredClip:
+    """A clip with the network's answers and the flow from every frame to those before it.
+
+    Args:
+        images: ``(3, H, W)`` uint8 each.
+        labels: ``(H, W)`` uint8 each.
+        network: The frozen network.
+        flow: Optical flow.
+        farthest: D, how many frames back.
+        legacy: Resize as the original GSVNet does.
+        update_scale: Factor on both sides of frames, for ``AnsweredClip.updates``; None for none.
+    """
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
+    frames = normalise(torch.stack(list(images))).to(parameter.device, parameter.dtype)
+    scores = _scores(network, frames)
+    raw = torch.stack(list(images)).float()
+    pictures = picture_of(raw, (scores.shape[2], scores.shape[3]), legacy=legacy)
+    grid = (pictures.shape[2], pictures.shape[3])
+    if legacy:
+        scores = F.interpolate(scores, size=grid, mode="bilinear", align_corners=True)
+    flows = torch.zeros(len(images), farthest, 2, *grid)
+    earlier: list[Tensor] = []  # flow from the last frame to those before it, the nearest first
+    for number in range(1, len(images)):
+        step = flow(frames[number : number + 1], frames[number - 1 : number])
+        earlier = [step, *(step + warp(far, step, "border") for far in earlier)][:farthest]
+        for distance, each in enumerate(earlier):
+            flows[number, distance] = resize_flow(each, grid)[0].cpu()
+    ids = F.interpolate(torch.stack(list(labels))[:, None], size=grid, mode="nearest-exact")[:, 0]
+    updates: Tensor | None = None
+    if update_scale is not None:
+        smaller = [max(1, round(side * update_scale)) for side in frames.shape[2:]]
+        updates = _scores(network, resized(frames, (smaller[0], smaller[1])))
+        updates = F.interpolate(updates, size=grid, mode="bilinear", align_corners=False).cpu().half()
+    return AnsweredClip(pictures.half(), resized(scores, grid).cpu().half(), flows.half(), ids, updates)
+
+
+def _scores(network: nn.Module, frames: Tensor) -> Tensor:
+    parts = frames.contiguous(memory_format=torch.channels_last).split(TOGETHER)
+    return torch.cat([scores_of(network(part), len(part)) for part in parts]).float()
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
