@@ -36,6 +36,18 @@ def test_the_example_of_blockcopy_runs_on_a_video(
     assert all(re.match(r"2\d% of the blocks, 0.0\d GMACs", line) for line in later)
 
 
+def test_the_example_of_key_frames_runs_on_a_video(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "keyframes.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    video = saccade.open_video("world:3", size=(180, 240), max_frames=4)
+    monkeypatch.setattr(saccade, "open_video", {"street.mp4": video}.__getitem__)
+    exec(compile(example, "keyframes.md", "exec"), {})
+    said = [line.rsplit(" ", 2)[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["key frame", "moved", "moved", "key frame"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
