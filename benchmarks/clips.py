@@ -1,4 +1,4 @@
-"""Frame by frame and BlockCopy with all policies on real clips: ``saccade bench``, with a report of each.
+"""Frame by frame and BlockCopy with its policies on real clips: ``saccade bench``, with a report of each.
 
     python benchmarks/clips.py --data DIR [--only camvid ...] [--resume]
 
@@ -19,13 +19,18 @@ from machine import results_folder
 
 from saccade.cli import main as saccade
 
-METHODS = "--methods frame,blockcopy --policies trained,change,online,random --precision fp32 --seed 0"
+METHODS = "--methods frame,blockcopy --precision fp32 --seed 0"
+POLICIES = "--policies trained,change,online,random"
 
 CLIPS = {
-    "camvid": ("camvid", "--dataset camvid --split val --targets 0.5,0.25"),
-    "cityscapes": ("cityscapes_clip/leftImg8bit", "--targets 0.25"),
-    "plaza": ("videos/opencv_vtest_480x360.mp4", "--max-frames 80 --targets 0.15"),
-    "corridor": ("videos/intel_one_by_one_person.mp4", "--max-frames 80 --targets 0.15"),
+    "camvid": ("camvid", f"--dataset camvid --split val --targets 0.5,0.25 {POLICIES}"),
+    "cityscapes": ("cityscapes_clip/leftImg8bit", f"--targets 0.25 {POLICIES}"),
+    "plaza": ("videos/opencv_vtest_480x360.mp4", f"--max-frames 80 --targets 0.15 {POLICIES}"),
+    "corridor": ("videos/intel_one_by_one_person.mp4", f"--max-frames 80 --targets 0.15 {POLICIES}"),
+    "cityscapes_csp": (
+        "cityscapes_clip/leftImg8bit",
+        "--network csp-rn50 --weights random --max-frames 8 --targets 0.3 --policies change",
+    ),
 }
 """Where each clip is in DIR, and the options of its bench."""
 

@@ -124,6 +124,41 @@ def clips(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def detection_pets(results: Path) -> str:
+    """The light detector on unseen frames of PETS09-S2L1, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/detection_pets_frame.json")):
+        others = [_row(other) for other in path.parent.glob("detection_pets_[0-9]*.json")]
+        others.sort(key=lambda row: -row["config"]["target"])
+        lines = []
+        for row in [_row(path), *others]:
+            target = row["config"].get("target")
+            share = row["gmacs"]["mean"] / row["gmacs"]["dense"]
+            miss = row["miss_rate"]["reasonable"]
+            cells = ["frame by frame" if target is None else f"target {target:g}", _three(row["ap50"])]
+            cells += [_three(row["ap"]), _percent(miss), _number(row["gmacs"]["mean"]), _percent(share)]
+            lines.append(_line(*cells))
+        heads = ("", "AP50", "AP", "miss rate, reasonable", "GMACs", "of frame by frame")
+        tables.append(_table(heads, lines))
+    return "\n\n".join(tables)
+
+
+def ghosts(results: Path) -> str:
+    """Boxes that are left behind, clip by clip, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/ghosts.json")):
+        heads = ("clip", "frames", "target", "GMACs of frame by frame", "F1", "ghosts", "oldest, frames")
+        lines = [
+            _line(
+                *(row["clip"], str(row["frames"]), f"{row['target']:g}", _percent(row["share_of_gmacs"])),
+                *(_three(row["f1"]), str(row["ghosts"]), str(row["oldest_ghost"])),
+            )
+            for row in json.loads(path.read_text())["rows"]
+        ]
+        tables.append(_table(heads, lines))
+    return "\n\n".join(tables)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
     "blockcopy-camvid": blockcopy_camvid,
@@ -132,14 +167,17 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "shares": shares,
     "policies": policies,
     "clips": clips,
+    "detection-pets": detection_pets,
+    "ghosts": ghosts,
 }
 
 
 def bench_table(rows: Sequence[Row]) -> str:
     """Rows of ``saccade bench`` with the same network, size and precision: wins and losses."""
     scored = any(row["miou"] is not None for row in rows)
+    boxes = any(row.get("f1_with_dense") is not None for row in rows)
     heads = ("method", "blocks", "GMACs", "ms", "p95", "speed-up", "realised", "frames/s with I/O", "MB")
-    heads += ("equal pixels", *(("mIoU", "lowest") if scored else ()))
+    heads += ("F1 of boxes" if boxes else "equal pixels", *(("mIoU", "lowest") if scored else ()))
     lines = []
     for label, row in zip(labels_of([(r["method"], r["config"]) for r in rows]), rows, strict=True):
         latency = row["latency_ms"]
@@ -147,7 +185,7 @@ def bench_table(rows: Sequence[Row]) -> str:
         cells += [_number(latency["mean"]), _number(latency["p95"])]
         cells += [_times(row["speedup_vs_dense_best"]), _times(row["realised"], "")]
         cells += [_number(row["fps_with_io"]), _number(row["peak_memory_mb"])]
-        cells += [_percent(row["agreement_with_dense"])]
+        cells += [_three(row["f1_with_dense"]) if boxes else _percent(row["agreement_with_dense"])]
         cells += [_three(row["miou"]), _three(row["miou_min"])] if scored else []
         lines.append(_line(*cells))
     return _table(heads, lines)

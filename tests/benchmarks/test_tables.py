@@ -77,6 +77,43 @@ def test_policies_have_means_over_their_seeds_and_how_far_these_are_apart(tables
     assert cells == ["plaza", "200", "online", "15.0 %", "0.953 (0.006 apart)", ""]
 
 
+def test_a_table_of_a_detector_has_its_boxes(tables, results):
+    path = results / "a-machine" / "bench_camvid.json"
+    bench = json.loads(path.read_text())
+    for row, f1 in zip(bench["rows"], (1.0, 0.9631), strict=True):
+        row |= {"agreement_with_dense": None, "miou": None, "f1_with_dense": f1}
+    path.write_text(json.dumps(bench))
+    lines = tables.clips(results).splitlines()
+    assert lines[2].endswith("| MB | F1 of boxes |")
+    assert [line.split("|")[-2].strip() for line in lines[4:6]] == ["1.000", "0.963"]
+
+
+def test_scores_of_a_detector_are_ordered_by_target(tables, results):
+    folder = results / "a-machine"
+    found = {"frame": ({}, 0.91, 27.5), "0.15": ({"target": 0.15}, 0.89, 4.4)}
+    for name, (config, ap50, mean) in (found | {"0.3": ({"target": 0.3}, 0.905, 8.8)}).items():
+        row = {
+            "config": config, "ap50": ap50, "ap": 0.5, "gmacs": {"mean": mean, "dense": 27.5},
+            "miss_rate": {"reasonable": 0.123},
+        }  # fmt: skip
+        (folder / f"detection_pets_{name}.json").write_text(json.dumps(row))
+    lines = tables.detection_pets(results).splitlines()
+    assert lines[2:] == [
+        "| frame by frame | 0.910 | 0.500 | 12.3 % | 27.5 | 100 % |",
+        "| target 0.3 | 0.905 | 0.500 | 12.3 % | 8.8 | 32.0 % |",
+        "| target 0.15 | 0.890 | 0.500 | 12.3 % | 4.4 | 16.0 % |",
+    ]
+
+
+def test_boxes_that_are_left_behind_have_a_line_for_each_clip_and_target(tables, results):
+    row = {
+        "clip": "plaza", "target": 0.3, "frames": 795, "f1": 0.9712, "ghosts": 12, "oldest_ghost": 2,
+        "share_of_gmacs": 0.3213,
+    }  # fmt: skip
+    (results / "a-machine" / "ghosts.json").write_text(json.dumps({"rows": [row]}))
+    assert tables.ghosts(results).splitlines()[-1] == "| plaza | 795 | 0.3 | 32.1 % | 0.971 | 12 | 2 |"
+
+
 def test_only_what_is_between_the_marks_is_written(tables, results):
     page = "above\n<!-- table blockcopy-camvid -->\nold\n<!-- end of table -->\nbelow\n"
     new = tables.renewed(page, results)

@@ -127,6 +127,37 @@ def test_the_original_learns_from_boxes(net: str) -> None:
     assert method.policy.network.stem.in_channels == 8  # frame, frame state, mask of boxes, last grid
 
 
+@pytest.mark.parametrize(
+    ("net", "target", "interval", "decay"),
+    [
+        ("small", 0.3, 3, 1e-3),
+        ("small", 0.4, 3, 1e-3),
+        ("small", 0.5, 1, 1e-3),
+        ("resnet8", 0.3, 4, 1e-4),
+        ("resnet8", 0.4, 3, 1e-4),
+        ("resnet8", 0.5, 4, 1e-4),
+        ("small", 0.15, 3, 1e-3),  # as at the nearest target that the original has
+    ],
+)
+def test_the_original_has_settings_of_its_own_for_detectors(
+    net: str, target: float, interval: int, decay: float
+) -> None:
+    legacy = {"policy": "online", "legacy": True, "policy_net": net, "target": target}
+    settings = wrapped(Squares(), **legacy).policy.settings
+    assert (settings.train_interval, settings.weight_decay) == (interval, decay)
+    assert wrapped(Squares(), **legacy, train_interval=7).policy.settings.train_interval == 7
+    pixels = wrapped(nn.Conv2d(3, 2, 4, stride=4), **legacy).policy.settings
+    assert (pixels.train_interval, pixels.weight_decay) == (4, 1e-3)
+    ours = wrapped(Squares(), **legacy | {"legacy": False}).policy.settings
+    assert (ours.train_interval, ours.weight_decay) == (2, 0.0)
+
+
+def test_boxes_do_not_move_and_flow_costs_nothing() -> None:
+    method = wrapped(Squares(), target=0.25)
+    assert method.config.motion
+    assert [method.step(frame).cost.flow for frame, _ in street(3)] == [0.0] * 3
+
+
 @torch.no_grad()
 def test_csp_that_stands_still_stays_as_it_is() -> None:
     torch.manual_seed(0)

@@ -97,3 +97,29 @@ def test_tiny_frames():
     motion.flow(torch.zeros(1, 3, 5, 7))
     (flow,) = motion.flow(torch.zeros(1, 3, 5, 7))
     assert flow.shape == (2, 5, 7)
+
+
+@torch.no_grad()
+def test_flow_is_charged_where_there_is_one():
+    # DIS, "fast": patches of 8 pixels every 4 (each pixel in 4 of them), 16 steps of 7 MACs, filling in 6, 5
+    # rounds of refinement of 100, on a quarter of the sides; coarser scales add a third.
+    per_pixel = (16 * 7 * 4 + 6 * 4 + 5 * 100) / 4**2 * 4 / 3
+    network = torch.nn.Conv2d(3, 4, 4, stride=4).eval()
+    settings = {"block_size": 32, "target": 0.25, "scene_cuts": False}
+    method = saccade.wrap(network, saccade.BlockCopyConfig(**settings))
+    assert method.step(picture(0)).cost.flow == 0  # nothing to compare the first frame with
+    cost = method.step(picture(4)).cost
+    assert cost.flow == pytest.approx(per_pixel * 96 * 160)
+    assert cost.total == cost.network + cost.policy + cost.flow
+    both = method.step(torch.cat((picture(8), picture(0)))).cost  # the second stream begins
+    assert both.flow == pytest.approx(per_pixel * 96 * 160)
+    still = saccade.wrap(network, saccade.BlockCopyConfig(**settings, motion=False))
+    assert [still.step(picture(shift)).cost.flow for shift in (0, 4)] == [0, 0]
+
+
+def test_flow_of_large_frames_is_charged_at_the_size_it_is_computed_at():
+    motion = Motion()
+    motion.resize(1)
+    for _ in range(2):
+        motion.flow(torch.zeros(1, 3, 96, 1030))  # three times too wide: averaged over 3 x 3 pixels
+    assert motion.macs == pytest.approx(81 * 32 * 344)

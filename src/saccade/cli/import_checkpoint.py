@@ -10,7 +10,10 @@ from cyclopts import Parameter
 
 def command(
     checkpoint: Annotated[
-        Path, Parameter(help="SwiftNet checkpoint of BlockCopy or SegBlocks (.pth, .pt or .safetensors).")
+        Path,
+        Parameter(
+            help="SwiftNet of BlockCopy or SegBlocks, or CSP of Pedestron (.pth, .pt or .safetensors)."
+        ),
     ],
     /,
     *,

@@ -164,7 +164,6 @@ class Labelled:
         progress: Callable[[int, int | None], None],
     ) -> Record:
         """As ``evaluate``, and with a timeline; detectors as ``evaluate_detection``."""
-        timeline, noted = Timeline(), 0
         common: dict[str, Any] = {
             "compare": baseline,
             "rehearse": REHEARSED_STEPS,
@@ -176,12 +175,10 @@ class Labelled:
             "progress": progress,
         }
         if is_detector(method.network):
-            record = evaluate_detection(method, self.dataset, **common)
-            assert baseline.measured is not None
-            for ms in baseline.measured.latency.milliseconds:
-                timeline.update(milliseconds=ms)
-            record.extra["timeline"] = timeline.to_dict()
-            return record
+            observers = () if pictures is None else (pictures.add_boxes,)
+            return evaluate_detection(method, self.dataset, observers=observers, **common)
+
+        timeline, noted = Timeline(), 0
 
         def note(sample: Sample, result: StepResult, labels: np.ndarray) -> None:
             nonlocal noted

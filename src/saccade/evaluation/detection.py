@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from saccade.datasets.clip import Clip, Dataset, Sample
 from saccade.errors import DatasetError, NetworkError
 from saccade.evaluation.baseline import DenseBaseline
@@ -14,12 +16,17 @@ from saccade.evaluation.record import Record
 from saccade.evaluation.rehearsal import rehearsal
 from saccade.evaluation.timeline import Timeline
 from saccade.methods.base import Detections, StepResult, VideoMethod
+from saccade.networks.detector import Boxes
 from saccade.networks.registry import network_info
 from saccade.video.image_sequence import resize
 from saccade.video.source import ReadOptions
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames done and of frames to do."""
+
+BoxObserver = Callable[[np.ndarray, StepResult, Boxes, Boxes | None], None]
+"""Called after every frame with its ``(H, W, 3)`` image, the result, its boxes in pixels of the frame as the
+network saw it, and those of frame-by-frame execution, where the run compares."""
 
 
 def evaluate_detection(
@@ -33,6 +40,7 @@ def evaluate_detection(
     size: tuple[int, int] | None = None,
     scale: float | None = None,
     compare: bool | DenseBaseline = False,
+    observers: Sequence[BoxObserver] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Record:
@@ -46,6 +54,7 @@ def evaluate_detection(
         dataset: Split of a data set with boxes.
         warmup, rehearse, warmup_clips, max_frames, size, scale, seed, progress: As for ``evaluate``.
         compare: As for ``evaluate``; boxes are compared in place of labels.
+        observers: Look at every frame.
 
     Returns:
         The record with ``miss_rate`` and ``ap50``. Its ``extra`` holds ``ap``, ``people`` (how many count for
@@ -93,12 +102,18 @@ def evaluate_detection(
             if sample.boxes is not None:
                 found = prediction.resized((sample.frame.height, sample.frame.width))
                 scores.update(found.frames[0], sample.boxes)
+            boxes, dense, alike = prediction.frames[0].cpu(), None, None
             if meter.baseline is not None:
                 (answer,) = meter.baseline.answers
-                dense = answer.predict()
-                assert isinstance(dense, Detections)
-                agreement.update(prediction.frames[0], dense.frames[0])
-            timeline.update(meter.step_executed, None if meter.warming_up else meter.step_ms)
+                others = answer.predict()
+                assert isinstance(others, Detections)
+                dense, now = others.frames[0].cpu(), BoxAgreement()
+                now.update(boxes, dense)
+                agreement.add(now)
+                alike = now.alike
+            timeline.update(meter.step_executed, None if meter.warming_up else meter.step_ms, alike)
+            for observe in observers:
+                observe(sample.frame.image, result, boxes, dense)
             report(before + done)
 
     if not scores.frames:

@@ -101,10 +101,20 @@ class BoxAgreement:
         self._boxes += len(found) + len(dense)
         self._pairs += sum(paired(found, dense)[0])
 
+    def add(self, other: BoxAgreement) -> None:
+        """Count the frames of another one as well."""
+        self._pairs += other._pairs
+        self._boxes += other._boxes
+
     @property
     def f1(self) -> float | None:
         """0..1; None where neither found anything."""
         return 2 * self._pairs / self._boxes if self._boxes else None
+
+    @property
+    def alike(self) -> float:
+        """The same; 1 where neither found anything."""
+        return 1.0 if self.f1 is None else self.f1
 
 
 def paired(found: Boxes, dense: Boxes) -> tuple[list[bool], list[bool]]:

@@ -25,6 +25,7 @@ from saccade.video.source import Source
 from saccade.video.video_writer import VideoWriter
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Takes the results of a run, frame after frame."""
 

@@ -251,22 +251,24 @@ class _Run:
                 assert frame is not None
                 own = result.of_stream(row)
                 for sink in self._sinks:
-                    if not isinstance(sink, BoxSink):
+                    if isinstance(sink, Sink):
                         sink.write(
                             stream, frame, own, labels[row], None if dense is None else dense[batch][row]
                         )
 
     def _compare_boxes(self, found: list[list[Boxes]]) -> list[list[Boxes]] | None:
         """Boxes of frame-by-frame execution for each batch, where they are known; adds to the timeline."""
-        self.timeline.update(
-            self.meter.step_executed, None if self.meter.warming_up else self.meter.step_ms, None
-        )
-        if self.meter.baseline is None:
-            return None
-        dense = [boxes_of(answer.predict()) for answer in self.meter.baseline.answers]
-        for boxes, others in zip(found, dense, strict=True):
-            for one, other in zip(boxes, others, strict=True):
-                self.agreement.update(one, other)
+        dense = alike = None
+        if self.meter.baseline is not None:
+            dense = [boxes_of(answer.predict()) for answer in self.meter.baseline.answers]
+            step = BoxAgreement()
+            for boxes, others in zip(found, dense, strict=True):
+                for one, other in zip(boxes, others, strict=True):
+                    step.update(one, other)
+            self.agreement.add(step)
+            alike = step.alike
+        milliseconds = None if self.meter.warming_up else self.meter.step_ms
+        self.timeline.update(self.meter.step_executed, milliseconds, alike)
         return dense
 
     def _write_boxes(

@@ -24,6 +24,7 @@ from saccade.methods.block_memory import BlockMemory
 from saccade.methods.block_tasks import Answer, task_of
 from saccade.methods.configs import BlockCopyConfig
 from saccade.methods.motion import Motion
+from saccade.networks.detector import is_detector
 from saccade.policies.ageing import Ageing
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
 from saccade.policies.budget import Budget
@@ -63,7 +64,7 @@ class BlockCopy(VideoMethod):
         super().__init__()
         self.config = config or BlockCopyConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)
-        self.policy: Policy = make_policy(self.config)
+        self.policy: Policy = make_policy(self.config, detector=is_detector(self.network))
         self._task = task_of(self.network, self.config.motion, self.config.correction)
         self._engines: dict[object, BlockNetwork] = {}
         self._memory: BlockMemory | None = None
@@ -109,7 +110,7 @@ class BlockCopy(VideoMethod):
             prediction=answer.prediction(size),
             actions=actions,
             keyframe=(actions != KEEP).flatten(1).all(1),
-            cost=self._cost(engine, view is not None),
+            cost=self._cost(memory, view is not None),
             block_size=engine.grid.block,
         )
 
@@ -235,13 +236,14 @@ class BlockCopy(VideoMethod):
         memory.fresh = [False] * len(memory.fresh)
         memory.answer, memory.actions = answer, actions
 
-    def _cost(self, engine: BlockNetwork, decided: bool) -> Cost:
-        cost = engine.cost
+    def _cost(self, memory: BlockMemory, decided: bool) -> Cost:
+        cost = memory.engine.cost
         assert cost is not None
         return Cost(
             network=cost.executed,
             policy=self.policy.macs if decided else 0.0,
             policy_training=self.policy.training_macs if decided else 0.0,
+            flow=memory.motion.macs,
             halo=cost.halo,
             dense=cost.dense,
         )

@@ -41,15 +41,17 @@ class BlockCopyConfig:
         savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
             at most what so many frames in full need beyond their share; 0 for as many in every frame.
         scene_cuts: Execute a frame in full where another scene begins.
-        motion: Move the scores of kept blocks along with the picture, by optical flow. The paper does not.
+        motion: Move the class scores of kept blocks along with the picture, by optical flow. The paper does
+            not. Detectors have no such scores: their boxes follow from maps that stay where they are.
         correction: Shift the scores of kept blocks as those of executed blocks around them shift, class by
             class, where flow explains what is seen; goes with motion. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
             (7.5).
         legacy: The online policy as in the original code: it samples each block on its own, ignores ages, and
             meets the target only on average.
-        train_interval: The online policy learns in every n-th frame; None for every second, or every fourth
-            with legacy.
+        train_interval: The online policy learns in every n-th frame; None for every second, or with legacy
+            every fourth, and of detectors what the original has for them at this target (3 or 4, 1 at 0.5
+            with the small network).
         learning_rate: Of the online policy.
         complexity_weight: Of the legacy policy, weight of the reward for meeting the target.
         cost_momentum: Of the legacy policy, of the running mean of the executed share.

@@ -24,12 +24,15 @@ class Motion:
         before: The last frame of each stream, reduced, ``(h, w)`` uint8; None before the first.
         residual: What flow did not explain of it: the difference of grey to what flow brings there,
             ``(h, w)`` float32 on the CPU, 0..255; None for first frames.
+        macs: MACs of the last call of ``flow``, at most: a search may end early.
     """
 
     def __init__(self) -> None:
         self.before: list[np.ndarray | None] = []
         self.residual: list[Tensor | None] = []
+        self.macs = 0.0
         self._search = Search("fast")
+        self._macs_per_pixel = self._search.macs_per_pixel
 
     def resize(self, streams: int) -> None:
         """Make room for new streams, or forget the last ones."""
@@ -49,11 +52,13 @@ class Motion:
         """
         found: list[Tensor | None] = []
         self.residual = []
+        self.macs = 0.0
         for row, now in enumerate(grey(frames, LARGEST)):
             before = self.before[row]
             flow, residual = (None, None) if before is None else self._between(before, now)
             found.append(flow)
             self.residual.append(residual)
+            self.macs += 0.0 if before is None else self._macs_per_pixel * now.size
             self.before[row] = now
         return found
 

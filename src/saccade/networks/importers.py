@@ -18,7 +18,7 @@ class ImportSummary:
     """What an import did.
 
     Attributes:
-        source: System that the checkpoint comes from: ``"SegBlocks"`` or ``"BlockCopy"``.
+        source: System that the checkpoint comes from: ``"SegBlocks"``, ``"BlockCopy"`` or ``"Pedestron"``.
         network: Registered name of the network.
         classes: Number of classes.
         tensors: Number of tensors taken over.
@@ -37,13 +37,14 @@ class ImportSummary:
 
 
 def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
-    """Convert a published SwiftNet checkpoint to safetensors that ``load_network`` takes.
+    """Convert a published checkpoint of SwiftNet or of CSP to safetensors that ``load_network`` takes.
 
-    The published weights expect frames with other statistics than ours; the per-channel affine map
-    between the two is stored with the weights, so the network takes frames like any other.
+    The published weights of SwiftNet expect frames with other statistics than ours; the per-channel affine
+    map between the two is stored with the weights, so the network takes frames like any other.
 
     Args:
-        path: Checkpoint of BlockCopy (names without prefix) or of SegBlocks (``net.`` and ``policy.``).
+        path: Checkpoint of BlockCopy (names without prefix) or of SegBlocks (``net.`` and ``policy.``), or a
+            CSP of Pedestron (``neck.`` and ``bbox_head.``), which BlockCopy runs its detection on.
         out: File to write, ``.safetensors``.
 
     Raises:
@@ -59,7 +60,8 @@ def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
         what = "is a Saccade file already" if found else "is of no known format"
         raise WeightsError(
             f"{path} {what}; known are the SwiftNet checkpoints of BlockCopy (backbone.*, spp.spp.*, "
-            "upsample.*, logits.*) and of SegBlocks (the same after net., with policy.*). Its first names: "
+            "upsample.*, logits.*) and of SegBlocks (the same after net., with policy.*), and CSP of "
+            "Pedestron (backbone.*, neck.p3.*, bbox_head.csp_cls.*). Its first names: "
             f"{', '.join(list(tensors)[:5])}"
         )
     options = dict(found.options)

@@ -62,7 +62,7 @@ def load_network(
 
             - ``"default"``: the shipped weights, where there are any and ``classes`` does not ask for
               another number; else random values, with a warning;
-            - name of shipped weights, or a file: ours, a published SwiftNet checkpoint, or a bare
+            - name of shipped weights, or a file: ours, a published checkpoint of SwiftNet or CSP, or a bare
               ImageNet ResNet for the backbone;
             - ``"imagenet"`` or ``"imagenet-torchvision"``: fetched for the backbone, the rest random;
             - ``"backbone:NAME"``: the backbone of other weights of ours, the rest random;

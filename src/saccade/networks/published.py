@@ -2,20 +2,21 @@
 
 The published files name the same layers differently and expect frames with other statistics. They say
 nothing about themselves, so network and class count follow from the names and shapes of the tensors.
+Those of CSP are in ``published_csp``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from saccade.classes import CITYSCAPES, ClassSet
+from saccade.classes import CITYSCAPES
 from saccade.errors import WeightsError
+from saccade.networks.published_csp import recognise_csp
+from saccade.networks.recognised import Recognised, renamed, resnet_of
 from saccade.video.frame import MEAN, STD
 
 PUBLISHED_MEAN = (73.1584 / 255, 82.9090 / 255, 72.3924 / 255)
@@ -41,39 +42,18 @@ RESNETS: dict[tuple[int, tuple[int, ...]], str] = {
 """Convolutions per block and blocks per stage -> network."""
 
 
-@dataclass(frozen=True, eq=False)
-class Recognised:
-    """A state dict whose network is known.
-
-    Attributes:
-        source: Who wrote it.
-        network: Registered name.
-        options: Constructor arguments of that network.
-        class_set: None where the class count does not tell.
-        tensors: Under our names.
-        ignored: Names that are not part of the network (block policies).
-    """
-
-    source: str
-    network: str
-    options: dict[str, Any]
-    class_set: ClassSet | None
-    tensors: dict[str, Tensor]
-    ignored: tuple[str, ...] = ()
-
-
 def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
     """Find out which network a state dict without metadata belongs to; None where nothing fits.
 
     Raises:
-        WeightsError: It is a published SwiftNet with a backbone that is not supported.
+        WeightsError: It is a published network with a backbone that is not supported.
     """
     if "spp.project.conv.weight" in tensors and "head.conv.weight" in tensors:
         return _ours(tensors)
     prefix = "net." if "net.logits.conv.weight" in tensors else ""
     if f"{prefix}logits.conv.weight" in tensors and f"{prefix}spp.spp.spp_fuse.conv.weight" in tensors:
         return _published(tensors, prefix)
-    return None
+    return recognise_csp(tensors)
 
 
 def house_to_published_affine() -> tuple[list[float], list[float]]:
@@ -88,28 +68,28 @@ def house_to_published_affine() -> tuple[list[float], list[float]]:
 
 def _published(tensors: Mapping[str, Tensor], prefix: str) -> Recognised:
     affine = house_to_published_affine()
-    renamed = {
+    found = {
         f"input_affine.{part}": torch.tensor(values).view(1, 3, 1, 1)
         for part, values in zip(("scale", "shift"), affine, strict=True)
     }
     ignored: list[str] = []
     for name, tensor in tensors.items():
-        ours = _rename(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        ours = renamed(name.removeprefix(prefix), RENAMES) if name.startswith(prefix) else None
         if ours is None:
             ignored.append(name)
         else:
-            renamed[ours] = tensor
-    classes = int(renamed["head.conv.weight"].shape[0])
+            found[ours] = tensor
+    classes = int(found["head.conv.weight"].shape[0])
     return Recognised(
         source="SegBlocks" if prefix else "BlockCopy",
-        network=_network(renamed),
+        network=_network(found),
         options={
             "classes": classes,
-            "width": int(renamed["spp.fuse.conv.weight"].shape[0]),
+            "width": int(found["spp.fuse.conv.weight"].shape[0]),
             "input_affine": affine,
         },
         class_set=CITYSCAPES if classes == len(CITYSCAPES) else None,
-        tensors=renamed,
+        tensors=found,
         ignored=tuple(ignored),
     )
 
@@ -125,25 +105,9 @@ def _ours(tensors: Mapping[str, Tensor]) -> Recognised:
     return Recognised("Saccade", _network(tensors), options, None, dict(tensors))
 
 
-def _rename(name: str) -> str | None:
-    for pattern, ours in RENAMES:
-        match = re.fullmatch(pattern, name)
-        if match:
-            return match.expand(ours)
-    return None
-
-
 def _network(tensors: Mapping[str, Tensor]) -> str:
     """Which ResNet the backbone is, by its blocks."""
-    blocks: dict[int, set[int]] = {}
-    convolutions = 0
-    for name in tensors:
-        match = re.fullmatch(r"backbone\.layer(\d)\.(\d+)\.conv(\d)\.weight", name)
-        if match:
-            stage, block, convolution = map(int, match.groups())
-            blocks.setdefault(stage, set()).add(block)
-            convolutions = max(convolutions, convolution)
-    stages = tuple(len(blocks[stage]) for stage in sorted(blocks))
+    convolutions, stages = resnet_of(tensors)
     if (convolutions, stages) in RESNETS:
         return RESNETS[convolutions, stages]
     if any(name.startswith("backbone.blocks.") for name in tensors):

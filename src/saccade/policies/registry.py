@@ -20,9 +20,22 @@ POLICIES: dict[str, type[Policy]] = {
     "online": OnlinePolicy,
 }
 
+PUBLISHED_INTERVALS = {
+    "small": {0.3: 3, 0.4: 3, 0.5: 1},
+    "resnet8": {0.3: 4, 0.4: 3, 0.5: 4},
+}
+"""At which target the original learned in every how many frames for pedestrians, by its network."""
 
-def make_policy(config: Any) -> Policy:
+PUBLISHED_DECAY = {"small": 1e-3, "resnet8": 1e-4}
+"""Its weight decay there."""
+
+
+def make_policy(config: Any, *, detector: bool = False) -> Policy:
     """The policy that the configuration of a method names, with its settings.
+
+    Args:
+        config: Of the method.
+        detector: Whether its network finds boxes.
 
     Raises:
         ConfigError: There is none of this name.
@@ -34,12 +47,16 @@ def make_policy(config: Any) -> Policy:
     if config.policy == "trained":
         return TrainedPolicy(config.policy_weights)
     if config.policy == "online":
-        return OnlinePolicy(online_settings(config))
+        return OnlinePolicy(online_settings(config, detector=detector))
     return POLICIES[config.policy]()
 
 
-def online_settings(config: Any) -> OnlineSettings:
-    """Settings of the policy that learns, from the configuration of a method."""
+def online_settings(config: Any, *, detector: bool = False) -> OnlineSettings:
+    """Settings of the policy that learns, from the configuration of a method.
+
+    The original has settings of its own for detectors, different ones with each of its networks and for each
+    target; between its targets, those of the nearest hold.
+    """
     own = {
         "net": config.policy_net,
         "learning_rate": config.learning_rate,
@@ -48,6 +65,10 @@ def online_settings(config: Any) -> OnlineSettings:
         "freeze": config.freeze,
         "seed": config.seed,
     }
+    if config.legacy and detector:
+        intervals = PUBLISHED_INTERVALS[config.policy_net]
+        own["train_interval"] = intervals[min(intervals, key=lambda target: abs(target - config.target))]
+        own["weight_decay"] = PUBLISHED_DECAY[config.policy_net]
     if config.train_interval is not None:
         own["train_interval"] = config.train_interval
     if config.legacy:

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
-from saccade.classes import ClassSet
 from saccade.evaluation.report.entries import Entry
 from saccade.evaluation.report.figures import percent
 from saccade.evaluation.report.marks import key
@@ -16,7 +15,8 @@ from saccade.video.comparison import DIFFERENT
 
 
 def picture_strip(group: Sequence[Entry], strips: Mapping[int, Strip]) -> list[Element]:
-    """Frames to the right; downwards the frame, its labels frame by frame, and two lines for each entry.
+    """Frames to the right; downwards the frame, its labels (or boxes) frame by frame, and two lines for each
+    entry.
 
     Args:
         group: Entries of one network on the same work.
@@ -31,21 +31,22 @@ def picture_strip(group: Sequence[Entry], strips: Mapping[int, Strip]) -> list[E
     seen: list[list[int]] = []
     for entry in others or dense:
         frames = strips[entry.index].frames
+        what = "boxes" if strips[entry.index].boxes else "labels"
         if [frame.index for frame in frames] not in seen:  # usually all rows kept the same frames
             seen.append([frame.index for frame in frames])
             lines += _line(
                 None, "the frame", frames, lambda frame: frame.image, lambda frame: f"frame {frame.index}"
             )
-            lines += _line(None, "labels frame by frame", frames, lambda frame: frame.dense, _nothing)
+            lines += _line(None, f"{what} frame by frame", frames, lambda frame: frame.dense, _nothing)
         if entry in others:
             lines += _line(entry, "executed blocks", frames, lambda frame: frame.blocks, _executed)
         if entry in others or all(frame.dense is None for frame in frames):
-            lines += _line(entry, "labels", frames, lambda frame: frame.labels, _agreement)
+            lines += _line(entry, what, frames, lambda frame: frame.labels, _agreement)
     return [
         element(
             "div", *lines, class_="strip scroll", tabindex="0", role="group", aria_label="frames in pictures"
         ),
-        _legend(strips[shown[0].index].classes),
+        _legend(strips[shown[0].index]),
     ]
 
 
@@ -86,9 +87,10 @@ def _agreement(frame: StripFrame) -> str:
     return "" if frame.agreement is None else f"{percent(frame.agreement)} as frame by frame"
 
 
-def _legend(classes: ClassSet) -> Element:
+def _legend(strip: Strip) -> Element:
     """Colours of the classes and of what is marked."""
-    named = [*zip(classes.names, classes.colours, strict=True), ("differs from frame by frame", DIFFERENT)]
+    marked = "not there frame by frame" if strip.boxes else "differs from frame by frame"
+    named = [*zip(strip.classes.names, strip.classes.colours, strict=True), (marked, DIFFERENT)]
     return element(
         "p",
         *(

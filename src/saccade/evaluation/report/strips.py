@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from saccade.classes import ClassSet
+from saccade.classes import PEDESTRIANS, ClassSet
 from saccade.evaluation.block_ages import BlockAges
+from saccade.evaluation.detection_scores import SHOWN, BoxAgreement, paired
 from saccade.methods.base import StepResult
+from saccade.networks.detector import Boxes
+from saccade.video.box_overlay import draw_boxes
 from saccade.video.comparison import mark_differences
 from saccade.video.frame import Frame
 from saccade.video.overlay import Blocks, draw_blocks, draw_overlay
@@ -29,11 +33,11 @@ class StripFrame:
     Attributes:
         index: Position of the frame in the run, from 0.
         image: The frame.
-        dense: Labels frame by frame over the frame; None where the run did not compare.
-        labels: Labels by the method over the frame, with pixels that differ from ``dense`` marked.
+        dense: Labels (or boxes) frame by frame over the frame; None where the run did not compare.
+        labels: Those by the method over the frame, with pixels (boxes) that differ from ``dense`` marked.
         blocks: The frame with executed blocks outlined and kept ones darkened by age; None without blocks.
         executed: Share of the blocks that were executed, None without blocks.
-        agreement: Share of pixels with the label of ``dense``, None without it.
+        agreement: Share of pixels with the label of ``dense``, F1 of the boxes; None without ``dense``.
     """
 
     index: int
@@ -52,25 +56,29 @@ class Strip:
     Attributes:
         classes: Names and colours of the labels.
         frames: In their order.
+        boxes: Whether labels are boxes.
     """
 
     classes: ClassSet
     frames: tuple[StripFrame, ...]
+    boxes: bool = False
 
 
 class StripRecorder:
     """Keeps a few frames of a run, evenly over its length, which it need not know.
 
-    It is a ``Sink``, and may be called frame by frame with ``add``. Runs of the same length keep the same
-    frames. Drawn are only those that may be kept: of a thousand frames less than forty.
+    It is a ``Sink`` and a ``BoxSink``, and may be called frame by frame with ``add`` or ``add_boxes``. Runs
+    of the same length keep the same frames. Drawn are only those that may be kept: of a thousand frames less
+    than forty.
 
     Args:
-        classes: Names and colours; unnamed colours where None.
+        classes: Names and colours; unnamed colours where None, of boxes those of pedestrians.
     """
 
     def __init__(self, classes: ClassSet | None = None) -> None:
         self._classes = classes
         self._ages = BlockAges()
+        self._boxes = False
         self._seen = 0
         self._stride = 1
         self._kept: list[StripFrame] = []  # every stride-th frame, PICTURES to twice as many once there are
@@ -87,6 +95,13 @@ class StripRecorder:
         if stream == 0:
             self.add(frame.image, result, labels, dense)
 
+    def write_boxes(
+        self, stream: int, frame: Frame, result: StepResult, boxes: Boxes, dense: Boxes | None = None
+    ) -> None:
+        """The same for detectors."""
+        if stream == 0:
+            self.add_boxes(frame.image, result, boxes, dense)
+
     def close(self) -> None:
         """Nothing is left to do."""
 
@@ -101,8 +116,37 @@ class StripRecorder:
             labels: ``(H, W)`` uint8 class ids by the method, of any size.
             dense: Those of frame-by-frame execution, of the size of ``labels``.
         """
-        if self._classes is None:
-            self._classes = unnamed_classes(result.segmentation.logits.shape[1])
+        classes = self._classes = self._classes or unnamed_classes(result.segmentation.logits.shape[1])
+        self._add(
+            result,
+            lambda index, size, blocks: _draw(index, image, labels, dense, size, classes, blocks),
+        )
+
+    def add_boxes(
+        self, image: np.ndarray, result: StepResult, boxes: Boxes, dense: Boxes | None = None
+    ) -> None:
+        """Take the next frame of a detector.
+
+        Args:
+            image: ``(H, W, 3)`` uint8, RGB, of any size.
+            result: That of this frame alone, N = 1.
+            boxes: What was found, on the CPU, in pixels of the frame as the network saw it. Those above
+                ``SHOWN`` are drawn.
+            dense: What frame-by-frame execution finds.
+        """
+        classes = self._classes = self._classes or PEDESTRIANS
+        self._boxes = True
+        self._add(
+            result,
+            lambda index, size, blocks: _draw_boxes(
+                index, image, boxes, dense, result.prediction.size, size, classes, blocks
+            ),
+        )
+
+    def _add(
+        self, result: StepResult, draw: Callable[[int, tuple[int, int], Blocks | None], StripFrame]
+    ) -> None:
+        """Take the next frame; it is drawn where it may be kept."""
         actions = ages = None
         if result.actions is not None:
             actions = result.actions[0].cpu().numpy()
@@ -114,7 +158,7 @@ class StripRecorder:
         if self._seen % self._stride == 0:
             size, side = _picture_size(result)
             blocks = None if actions is None else Blocks(actions, ages, side)
-            self._kept.append(_draw(self._seen - 1, image, labels, dense, size, self._classes, blocks))
+            self._kept.append(draw(self._seen - 1, size, blocks))
 
     @property
     def strip(self) -> Strip | None:
@@ -123,7 +167,7 @@ class StripRecorder:
             return None
         count = min(PICTURES, len(self._kept))
         chosen = (int((i + 0.5) * len(self._kept) / count) for i in range(count))
-        return Strip(self._classes, tuple(self._kept[i] for i in chosen))
+        return Strip(self._classes, tuple(self._kept[i] for i in chosen), self._boxes)
 
 
 def _picture_size(result: StepResult) -> tuple[tuple[int, int], int | None]:
@@ -162,6 +206,46 @@ def _draw(
         blocks=None if blocks is None else _jpeg(_blocks_over(small, blocks)),
         executed=None if blocks is None else blocks.executed_fraction,
         agreement=None if differs is None else float(1 - differs.mean()),
+    )
+
+
+def _draw_boxes(
+    index: int,
+    image: np.ndarray,
+    boxes: Boxes,
+    dense: Boxes | None,
+    seen: tuple[int, int],
+    size: tuple[int, int],
+    classes: ClassSet,
+    blocks: Blocks | None,
+) -> StripFrame:
+    """As ``_draw``; boxes are in pixels of a frame of the size ``seen``."""
+    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    boxes = boxes.above(SHOWN)
+    different: list[bool] = []
+    agreement = None
+    if dense is not None:
+        dense = dense.above(SHOWN)
+        different = [not pair for pair in paired(boxes, dense)[0]]
+        compared = BoxAgreement()
+        compared.update(boxes, dense)
+        agreement = compared.alike
+
+    def drawn(found: Boxes, marked: Sequence[bool]) -> bytes:
+        placed = found.resized(size[0] / seen[0], size[1] / seen[1])
+        labels, scores = placed.labels.tolist(), placed.scores.tolist()
+        return _jpeg(
+            draw_boxes(small, placed.xyxy.numpy(), labels, scores, classes, None, marked, legend=False)
+        )
+
+    return StripFrame(
+        index=index,
+        image=_jpeg(small),
+        dense=None if dense is None else drawn(dense, ()),
+        labels=drawn(boxes, different),
+        blocks=None if blocks is None else _jpeg(_blocks_over(small, blocks)),
+        executed=None if blocks is None else blocks.executed_fraction,
+        agreement=agreement,
     )
 
 

@@ -28,13 +28,14 @@ have their duration written to them."""
 
 @dataclass(frozen=True)
 class _Course:
-    """The timeline of a row, as lists of numbers."""
+    """The timeline of a row, as lists of numbers, and what agreement is of: pixels or boxes."""
 
     entry: Entry
     per_point: int
     latency: list[float | None]
     executed: list[float | None]
     agreement: list[float | None]
+    compared: str
 
     @property
     def frames(self) -> int:
@@ -64,7 +65,10 @@ def _course(entry: Entry) -> _Course | None:
 
     per_point = timeline.get("frames_per_point") or 1
     executed, agreement = values("executed_fraction"), values("agreement_with_dense")
-    return _Course(entry, int(per_point), values("latency_ms"), executed, [] if entry.dense else agreement)
+    what = "pixels" if entry.number("f1_with_dense") is None else "boxes"
+    return _Course(
+        entry, int(per_point), values("latency_ms"), executed, [] if entry.dense else agreement, what
+    )
 
 
 def _panel(course: _Course, frames: int, high: float, low: float) -> Element:
@@ -73,7 +77,7 @@ def _panel(course: _Course, frames: int, high: float, low: float) -> Element:
     parts, bottom = _latency(course, x, Scale(0, high, LATENCY[1], LATENCY[0])), LATENCY[1]
     for name, values, least in (
         ("share of blocks executed", course.executed, 0.0),
-        ("pixels as frame by frame", course.agreement, low),
+        (f"{course.compared} as frame by frame", course.agreement, low),
     ):
         if any(value is not None for value in values):
             parts += _small(name, values, x, Scale(least, 1.0, bottom + ROOM + SMALL, bottom + ROOM))
