@@ -4,8 +4,9 @@
 
 Of every frame, the boxes of BlockCopy are compared with those that frame-by-frame execution finds: by their
 F1 at an IoU of 0.5, both with scores above 0.4, as they are drawn. A ghost is such a box of BlockCopy where
-frame by frame finds nobody: its IoU with each box there, down to a score of 0.1, is below 0.3. Its age is for how
-many frames it has been one; it is the ghost of the frame before that it overlaps most, by an IoU of 0.5 or more.
+frame by frame finds nobody: its IoU with each box there, down to a score of 0.1, is below 0.3. Its age is for
+how many frames it has been one; it is the ghost of the frame before that it overlaps most,
+by an IoU of 0.5 or more.
 
 DIR is your data, as for ``benchmarks/clips.py``; clips that are not there are left out. Results are
 ``benchmarks/results/<machine>/ghosts.json``.
