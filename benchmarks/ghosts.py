@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="of each clip at most; default: all")
     parser.add_argument("--network", default="csp-rn18", help="default: csp-rn18")
     parser.add_argument("--weights", default="default", help="name or file; default: those that are shipped")
-    parser.add_argument("--policy", default="change", help="default: change")
+    parser.add_argument("--policy", default=saccade.BlockCopyConfig().policy, help="default: BlockCopy's")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32")
     parser.add_argument("--out", type=Path, help="default: ghosts.json among the results of this machine")
     arguments = parser.parse_args()
