@@ -50,7 +50,7 @@ FRAMES = 200
 DRAW = ("random", "online")
 """Policies that draw at random."""
 
-MEASURED = ("change", "trained", "online", "random")
+MEASURED = ("change", "trained", "online")
 
 SEEDS = (0, 1, 2)
 

@@ -34,38 +34,6 @@ def blocks(results: Path) -> str:
     return "\n\n".join(markdown(Results(path).rows) for path in sorted(results.glob("*/blocks.json")))
 
 
-def blockcopy_camvid(results: Path) -> str:
-    """What BlockCopy loses on CamVid at each share of the blocks, machine by machine."""
-    tables = []
-    for dense in sorted(results.glob("*/eval_camvid_val.json")):
-        rows = [
-            _line(
-                "frame by frame", "100 %", _three(_row(dense)["miou"])
-            )
-        ]  # fmt: skip
-        found = [_row(path) for path in dense.parent.glob("blockcopy_camvid_val_*.json")]
-        for row in sorted(found, key=lambda row: -row["config"]["target"]):
-            share = _percent(row["executed_fraction_without_first"])
-            rows.append(_line(f"target {row['config']['target']:g}", share, _three(row["miou"])))
-        if found:
-            tables.append(_table(("", "blocks executed, without the first frame", "mIoU"), rows))
-    return "\n\n".join(tables)
-
-
-def blockcopy_static(results: Path) -> str:
-    """What BlockCopy loses in a world with a camera that stands still, machine by machine."""
-    tables = []
-    for dense in sorted(results.glob("*/frame_world_static.json")):
-        row = _row(dense.parent / "blockcopy_world_static.json")
-        share = _percent(row["executed_fraction_without_first"])
-        rows = [
-            _line("frame by frame", "100 %", _three(_row(dense)["miou"])),
-            _line(f"target {row['config']['target']:g}", share, _three(row["miou"])),
-        ]
-        tables.append(_table(("", "blocks executed, without the first frame", "mIoU"), rows))
-    return "\n\n".join(tables)
-
-
 def keyframes_camvid(results: Path) -> str:
     """What methods with key frames lose on CamVid, machine by machine."""
     tables = []
@@ -161,8 +129,6 @@ def ghosts(results: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
-    "blockcopy-camvid": blockcopy_camvid,
-    "blockcopy-static": blockcopy_static,
     "keyframes-camvid": keyframes_camvid,
     "shares": shares,
     "policies": policies,

@@ -21,7 +21,7 @@ def tables(monkeypatch):
 
 @pytest.fixture
 def results(tmp_path):
-    """One machine: frame by frame and BlockCopy on a clip, and two scores on CamVid."""
+    """One machine: frame by frame and BlockCopy on a clip, and how well a target is met."""
     folder = tmp_path / "a-machine"
     folder.mkdir()
     common = {
@@ -41,15 +41,15 @@ def results(tmp_path):
     }  # fmt: skip
     bench = {"schema": 1, "rows": [frame, block]}
     (folder / "bench_camvid.json").write_text(json.dumps(bench))
-    (folder / "eval_camvid_val.json").write_text(json.dumps(frame))
-    (folder / "blockcopy_camvid_val_0.25.json").write_text(json.dumps(block))
+    share = {"clip": "plaza", "frames": 299, "target": 0.25, "share": 0.2496}
+    (folder / "shares.json").write_text(json.dumps({"rows": [share]}))
     return tmp_path
 
 
 def test_tables_in_the_pages_are_those_of_the_results(tables):
     pages = {page.relative_to(ROOT): page.read_text() for page in tables.pages()}
     marked = [name for text in pages.values() for name in re.findall(r"^<!-- table ([\w-]+)", text, re.M)]
-    assert {"blocks", "blockcopy-camvid", "clips"} <= set(marked)
+    assert {"blocks", "policies", "clips"} <= set(marked)
     for page, text in pages.items():
         assert tables.renewed(text) == text, f"{page} differs: run python benchmarks/tables.py"
 
@@ -115,10 +115,10 @@ def test_boxes_that_are_left_behind_have_a_line_for_each_clip_and_target(tables,
 
 
 def test_only_what_is_between_the_marks_is_written(tables, results):
-    page = "above\n<!-- table blockcopy-camvid -->\nold\n<!-- end of table -->\nbelow\n"
+    page = "above\n<!-- table shares -->\nold\n<!-- end of table -->\nbelow\n"
     new = tables.renewed(page, results)
-    assert new.startswith("above\n<!-- table blockcopy-camvid -->\n\n| ")
-    assert "| target 0.25 | 25.0 % | 0.649 |\n\n<!-- end of table -->\nbelow\n" in new
+    assert new.startswith("above\n<!-- table shares -->\n\n| ")
+    assert "| plaza | 299 | 25.0 |\n\n<!-- end of table -->\nbelow\n" in new
     assert "old" not in new
     assert tables.renewed(new, results) == new
 
