@@ -34,25 +34,6 @@ def blocks(results: Path) -> str:
     return "\n\n".join(markdown(Results(path).rows) for path in sorted(results.glob("*/blocks.json")))
 
 
-def keyframes_camvid(results: Path) -> str:
-    """What methods with key frames lose on CamVid, machine by machine."""
-    tables = []
-    for folder in sorted(results.glob("*/")):
-        rows = [_row(path) for path in folder.glob("keyframes_camvid_val_*.json")]
-        if not rows:
-            continue
-        rows.sort(key=lambda row: (row["method"] != "frame", row["method"], row["config"].get("interval", 0)))
-        lines = [
-            _line(
-                label, _percent(row["gmacs"]["mean"] / row["gmacs"]["dense"]), _three(row["miou"]),
-                _three(row["miou_min"]),
-            )
-            for label, row in zip(labels_of([(r["method"], r["config"]) for r in rows]), rows, strict=True)
-        ]  # fmt: skip
-        tables.append(_table(("", "GMACs", "mIoU", "lowest, by distance"), lines))
-    return "\n\n".join(tables)
-
-
 def shares(results: Path) -> str:
     """How well the target is met, clip by clip, machine by machine."""
     tables = []
@@ -129,7 +110,6 @@ def ghosts(results: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
-    "keyframes-camvid": keyframes_camvid,
     "shares": shares,
     "policies": policies,
     "clips": clips,
