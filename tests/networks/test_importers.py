@@ -10,15 +10,27 @@ from torch import Tensor
 from saccade.classes import CITYSCAPES
 from saccade.errors import WeightsError
 from saccade.networks import import_checkpoint, load_network
+from saccade.networks.block_policy import policy_logits
 from saccade.video.frame import normalise
 
 PUBLISHED_MEAN = (73.1584, 82.9090, 72.3924)
 PUBLISHED_STD = (44.9149, 46.1529, 45.3192)
 RESNET18 = ((2, 2, 2, 2), False)
 RESNET50 = ((3, 4, 6, 3), True)
+LITE1 = (  # blocks, kernel, stride, expansion, channels of each stage
+    (1, 3, 1, 1, 16),
+    (3, 3, 2, 6, 24),
+    (3, 5, 2, 6, 40),
+    (4, 3, 2, 6, 80),
+    (4, 5, 1, 6, 112),
+    (5, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 
 
-def published_state(blocks: tuple[int, ...], bottleneck: bool, classes: int) -> OrderedDict[str, Tensor]:
+def published_state(
+    blocks: tuple[int, ...], bottleneck: bool, classes: int, lite: bool = False
+) -> OrderedDict[str, Tensor]:
     """Random tensors under every name of the published SwiftNet checkpoints."""
     state: OrderedDict[str, Tensor] = OrderedDict()
     generator = torch.Generator().manual_seed(0)
@@ -26,7 +38,7 @@ def published_state(blocks: tuple[int, ...], bottleneck: bool, classes: int) -> 
     def random(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    def conv(name: str, inputs: int, outputs: int, kernel: int) -> None:
+    def conv(name: str, inputs: int, outputs: int, kernel: int) -> None:  # inputs of one group
         bound = (6 / (inputs * kernel**2)) ** 0.5
         state[f"{name}.weight"] = (random(outputs, inputs, kernel, kernel) * 2 - 1) * bound
 
@@ -41,11 +53,30 @@ def published_state(blocks: tuple[int, ...], bottleneck: bool, classes: int) -> 
         norm(f"{name}.norm", inputs)
         conv(f"{name}.conv", inputs, outputs, kernel)
 
-    conv("backbone.conv1", 3, 64, 7)
-    norm("backbone.bn1", 64)
-    inputs = 64
     skips = []
-    for stage, count in enumerate(blocks, start=1):
+    if lite:
+        conv("backbone.stem.0", 3, 32, 3)
+        norm("backbone.stem.1", 32)
+        inputs = 32
+        for stage, (count, kernel, _, expansion, outputs) in enumerate(LITE1):
+            for block in range(count):
+                name, inner = f"backbone.blocks.{stage}.{block}", inputs * expansion
+                if expansion > 1:
+                    conv(f"{name}._expand_conv", inputs, inner, 1)
+                    norm(f"{name}._bn0", inner)
+                conv(f"{name}._depthwise_conv", 1, inner, kernel)
+                norm(f"{name}._bn1", inner)
+                conv(f"{name}._project_conv", inner, outputs, 1)
+                norm(f"{name}._bn2", outputs)
+                inputs = outputs
+            skips.append(outputs)
+        skips = [skips[stage] for stage in (1, 2, 4, 6)]
+    else:
+        conv("backbone.conv1", 3, 64, 7)
+        norm("backbone.bn1", 64)
+    width, level_width = (48, 16) if lite else (128, 42)
+    inputs = 64
+    for stage, count in enumerate(() if lite else blocks, start=1):
         inner = 32 * 2**stage
         outputs = inner * (4 if bottleneck else 1)
         for block in range(count):
@@ -60,33 +91,35 @@ def published_state(blocks: tuple[int, ...], bottleneck: bool, classes: int) -> 
                 norm(f"{name}.downsample.1", outputs)
             inputs = outputs
         skips.append(outputs)
-    brc("spp.spp.spp_bn", skips[3], 128, 1)
+    brc("spp.spp.spp_bn", skips[3], width, 1)
     for level in range(3):
-        brc(f"spp.spp.spp{level}", 128, 42, 1)
-    brc("spp.spp.spp_fuse", 254, 128, 1)
+        brc(f"spp.spp.spp{level}", width, level_width, 1)
+    brc("spp.spp.spp_fuse", width + 3 * level_width, width, 1)
     for step, skip in enumerate((skips[2], skips[1], skips[0])):  # 0 is the deepest
-        brc(f"upsample.{step}.bottleneck", skip, 128, 1)
-        brc(f"upsample.{step}.blend_conv", 128, 128, 3)
-    brc("logits", 128, classes, 1)
+        brc(f"upsample.{step}.bottleneck", skip, width, 1)
+        brc(f"upsample.{step}.blend_conv", width, width, 3)
+    brc("logits", width, classes, 1)
     state["logits.conv.bias"] = random(classes)
     return state
 
 
 def published_forward(
-    state: dict[str, Tensor], images: Tensor, blocks: tuple[int, ...], bottleneck: bool
+    state: dict[str, Tensor], images: Tensor, blocks: tuple[int, ...], bottleneck: bool, lite: bool = False
 ) -> Tensor:
     """SwiftNet by the text, on RGB bytes ``(N, 3, H, W)`` and the published names."""
 
     def conv(name: str, x: Tensor, stride: int = 1) -> Tensor:
         weight = state[f"{name}.weight"]
-        return F.conv2d(x, weight, state.get(f"{name}.bias"), stride, weight.shape[-1] // 2)
+        groups = x.shape[1] // weight.shape[1]
+        return F.conv2d(x, weight, state.get(f"{name}.bias"), stride, weight.shape[-1] // 2, 1, groups)
 
     def norm(name: str, x: Tensor) -> Tensor:
+        eps = 1e-3 if lite and name.startswith("backbone.") else 1e-5
         weight, bias, mean, var = (
             state[f"{name}.{part}"].view(1, -1, 1, 1)
             for part in ("weight", "bias", "running_mean", "running_var")
         )
-        return (x - mean) / (var + 1e-5).sqrt() * weight + bias
+        return (x - mean) / (var + eps).sqrt() * weight + bias
 
     def brc(name: str, x: Tensor) -> Tensor:
         return conv(f"{name}.conv", norm(f"{name}.norm", x).clamp(min=0))
@@ -96,10 +129,24 @@ def published_forward(
 
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (PUBLISHED_MEAN, PUBLISHED_STD))
     x = (images.float() - mean) / std
-    x = norm("backbone.bn1", conv("backbone.conv1", x, 2)).clamp(min=0)
-    x = F.max_pool2d(x, 3, 2, 1)
     skips = []
-    for stage, count in enumerate(blocks, start=1):
+    if lite:
+        x = norm("backbone.stem.1", conv("backbone.stem.0", x, 2)).clamp(0, 6)
+        for stage, (count, _, first, expansion, _) in enumerate(LITE1):
+            for block in range(count):
+                name, y = f"backbone.blocks.{stage}.{block}", x
+                if expansion > 1:
+                    y = norm(f"{name}._bn0", conv(f"{name}._expand_conv", y)).clamp(0, 6)
+                stride = first if block == 0 else 1
+                y = norm(f"{name}._bn1", conv(f"{name}._depthwise_conv", y, stride)).clamp(0, 6)
+                y = norm(f"{name}._bn2", conv(f"{name}._project_conv", y))
+                x = x + y if block else y
+            if stage in (1, 2, 4, 6):
+                skips.append(x)
+    else:
+        x = norm("backbone.bn1", conv("backbone.conv1", x, 2)).clamp(min=0)
+        x = F.max_pool2d(x, 3, 2, 1)
+    for stage, count in enumerate(() if lite else blocks, start=1):
         for block in range(count):
             name = f"backbone.layer{stage}.{block}"
             stride = 2 if block == 0 and stage > 1 else 1
@@ -129,18 +176,28 @@ def blockcopy_file(state):
     return {"state_dict": state, "best_acc": 0.756, "epoch": 249}
 
 
-def segblocks_file(state):
-    policy = {
-        "policy.policy_net.layers.0.weight": torch.zeros(64, 3, 7, 7),
-        "policy.policy_net.layers.1.running_mean": torch.zeros(64),
-        "policy.policy_net.layers.9.bias": torch.zeros(1),
+def policy_state():
+    generator = torch.Generator().manual_seed(7)
+    shapes = {}
+    for position, inputs, outputs, kernel in ((0, 3, 64, 7), (3, 64, 64, 5), (6, 64, 64, 5), (9, 64, 1, 5)):
+        shapes[f"{position}.weight"] = (outputs, inputs, kernel, kernel)
+    for position in (1, 4, 7):
+        parts = ("weight", "bias", "running_mean", "running_var")
+        shapes |= {f"{position}.{part}": (64,) for part in parts}
+    shapes["9.bias"] = (1,)
+    return {
+        f"policy.policy_net.layers.{name}": 0.05 + 0.1 * torch.rand(shape, generator=generator)
+        for name, shape in shapes.items()
     }
+
+
+def segblocks_file(state):
     optimiser = {
         "state": {0: {"step": 5, "exp_avg": torch.zeros(3)}},
         "param_groups": [{"lr": 4e-4, "params": [0]}],
     }
     return {
-        "state_dict": OrderedDict({f"net.{k}": v for k, v in state.items()} | policy),
+        "state_dict": OrderedDict({f"net.{k}": v for k, v in state.items()} | policy_state()),
         "optimizer": optimiser,
         "scheduler": {"last_epoch": 349},
         "progress": {"epoch": 349},
@@ -159,16 +216,20 @@ def parallel_file(state):
         (segblocks_file, "SegBlocks", RESNET18, "swiftnet-rn18"),
         (parallel_file, "BlockCopy", RESNET18, "swiftnet-rn18"),
         (segblocks_file, "SegBlocks", RESNET50, "swiftnet-rn50"),
+        (segblocks_file, "SegBlocks", ((), False), "swiftnet-efficientnet-lite1"),
     ],
-    ids=["blockcopy", "segblocks", "parallel", "resnet50"],
+    ids=["blockcopy", "segblocks", "parallel", "resnet50", "lite1"],
 )
 def test_imported_networks_compute_what_the_checkpoint_means(tmp_path, layout, source, resnet, network):
-    state = published_state(*resnet, classes=19)
-    torch.save(layout(state), tmp_path / "published.pth")
+    lite = network == "swiftnet-efficientnet-lite1"
+    state = published_state(*resnet, classes=19, lite=lite)
+    unused = {"backbone.head.0.weight": torch.zeros(4), "backbone.fc.bias": torch.zeros(2)} if lite else {}
+    torch.save(layout(state | unused), tmp_path / "published.pth")
     summary = import_checkpoint(tmp_path / "published.pth", tmp_path / "ours.safetensors")
     assert (summary.source, summary.network, summary.classes) == (source, network, 19)
-    assert summary.tensors == len(state)
-    assert len(summary.ignored) == (3 if layout is segblocks_file else 0)
+    assert summary.policy == (layout is segblocks_file)
+    assert summary.tensors == len(state) + summary.policy * len(policy_state())
+    assert len(summary.ignored) == len(unused)
     assert summary.size == (tmp_path / "ours.safetensors").stat().st_size
 
     imported = load_network(tmp_path / "ours.safetensors")
@@ -179,10 +240,36 @@ def test_imported_networks_compute_what_the_checkpoint_means(tmp_path, layout, s
     )
     with torch.no_grad():
         logits = imported(normalise(images))
-        expected = published_forward(state, images, *resnet)
+        expected = published_forward(state, images, *resnet, lite)
     assert expected.std() > 0.1
     torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3 * expected.std().item())
     assert torch.equal(logits.argmax(1), expected.argmax(1))
+
+
+@torch.no_grad()
+def test_the_policy_of_segblocks_sees_what_it_was_trained_on(tmp_path):
+    state = published_state(*RESNET18, classes=3)
+    torch.save(segblocks_file(state), tmp_path / "published.pth")
+    import_checkpoint(tmp_path / "published.pth", tmp_path / "ours.safetensors")
+    images = torch.randint(
+        0, 256, (1, 3, 64, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    found = policy_logits(load_network(tmp_path / "ours.safetensors"), normalise(images))
+    weights = {k.removeprefix("policy.policy_net.layers."): v for k, v in policy_state().items()}
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (PUBLISHED_MEAN, PUBLISHED_STD))
+    x = (images.float() - mean) / std
+    for position, stride in ((0, 4), (3, 2), (6, 2)):
+        kernel = weights[f"{position}.weight"]
+        x = F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2)
+        weight, bias, mean, var = (
+            weights[f"{position + 1}.{part}"].view(1, -1, 1, 1)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        x = ((x - mean) / (var + 1e-5).sqrt() * weight + bias).clamp(min=0)
+    expected = F.conv2d(x, weights["9.weight"], weights["9.bias"], 2, 2)[:, 0]
+    assert found.shape == (1, 2, 3)
+    assert expected.std() > 0
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_published_files_can_be_loaded_without_import(tmp_path):
@@ -226,9 +313,9 @@ def test_other_backbones_are_named(published, tmp_path):
     def efficient(state):
         for name in [k for k in state if k.startswith("backbone.")]:
             del state[name]
-        state["backbone.blocks.0.0._bn1.weight"] = torch.zeros(1)
+        state["backbone.stem.0.weight"] = state["backbone.blocks.0.0._bn1.weight"] = torch.zeros(1)
 
-    with pytest.raises(WeightsError, match="EfficientNet-Lite, which is not supported"):
+    with pytest.raises(WeightsError, match=r"on an EfficientNet with \(1,\) blocks per stage; known are"):
         import_checkpoint(published(efficient), tmp_path / "ours.safetensors")
 
 

@@ -24,6 +24,13 @@ class TestSwiftNetRN50(NetworkChecks):
     gmacs = 204.63
 
 
+class TestSwiftNetEfficientNetLite1(NetworkChecks):
+    name = "swiftnet-efficientnet-lite1"
+    small: ClassVar = {"width": 24}
+    parameters = 3_819_235
+    gmacs = 24.09  # the paper has 24.10, with the 2.5 M additions of the last bias
+
+
 def brc(inputs: int, outputs: int, kernel: int = 1) -> int:
     """Parameters of batch norm (scale and shift), ReLU, convolution without bias."""
     return 2 * inputs + inputs * outputs * kernel**2
@@ -45,6 +52,7 @@ def test_parameters_of_resnet34_follow_from_those_of_resnet18():
         ("resnet18", (64, 128, 256, 512)),
         ("resnet34", (64, 128, 256, 512)),
         ("resnet50", (256, 512, 1024, 2048)),
+        ("efficientnet_lite1", (24, 40, 112, 320)),
     ],
 )
 def test_decoder_parameters_by_formula(backbone, skips):
@@ -122,7 +130,7 @@ def test_the_input_affine_is_applied_per_channel_before_everything():
 
 
 def test_unknown_backbone_and_no_classes_are_refused():
-    with pytest.raises(NetworkError, match="choose one of resnet18, resnet34, resnet50"):
+    with pytest.raises(NetworkError, match="choose one of resnet18, resnet34, resnet50, efficientnet_lite1"):
         SwiftNet("vgg16")
     with pytest.raises(NetworkError, match="at least one class"):
         SwiftNet(classes=0)

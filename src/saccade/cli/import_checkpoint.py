@@ -30,6 +30,7 @@ def command(
             "from": summary.source,
             "network": f"{summary.network}, {summary.classes} classes",
             "tensors": f"{summary.tensors} taken over, {len(summary.ignored)} not part of the network",
+            "policy": "trained, for --method segblocks --policy trained" if summary.policy else "none",
             "written to": f"{summary.path} ({summary.size / 1e6:.1f} MB)",
             "use it": f"saccade run world --weights {summary.path} -o out/imported.mp4",
         },

@@ -16,13 +16,18 @@ IMAGENET = ("imagenet", "imagenet-torchvision")
 BACKBONE_OF = "backbone:"
 """Before the name of weights of which only the backbone is wanted."""
 
-CLASSIFIER = ("fc.", "head.", "classifier.")
+CLASSIFIER = ("fc.", "head.", "classifier.", "conv_head.", "bn2.")
 """Layers of an ImageNet classifier behind its features."""
 
 
+WEIGHTS_OF = {"efficientnet_lite1": "tf_efficientnet_lite1"}
+"""Architectures without weights in timm -> one with the same layers (which pads maps unevenly)."""
+
+
 def is_backbone(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether this is the state dict of a bare ResNet classifier (torchvision's and timm's names)."""
-    return "conv1.weight" in tensors and "layer1.0.conv1.weight" in tensors
+    """Whether this is the state dict of a bare ResNet (torchvision's and timm's names) or EfficientNet."""
+    resnet, efficientnet = ("conv1", "layer1.0.conv1"), ("conv_stem", "blocks.0.0.conv_dw")
+    return any(all(f"{name}.weight" in tensors for name in names) for names in (resnet, efficientnet))
 
 
 def backbone_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -32,7 +37,7 @@ def backbone_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fill_backbone(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, target: str) -> None:
-    """Load a ResNet classifier into ``network.backbone``, without its last layer.
+    """Load an ImageNet classifier into ``network.backbone``, without its last layer.
 
     Raises:
         WeightsError: The network has no backbone, or another one.
@@ -75,7 +80,7 @@ def _backbone(network: nn.Module, target: str) -> Any:
 def _timm(architecture: str) -> dict[str, Tensor]:
     import timm
 
-    return timm.create_model(architecture, pretrained=True).state_dict()
+    return timm.create_model(WEIGHTS_OF.get(architecture, architecture), pretrained=True).state_dict()
 
 
 def _torchvision(architecture: str) -> dict[str, Tensor]:

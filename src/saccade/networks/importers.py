@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.errors import WeightsError
+from saccade.networks.block_policy import add_block_policy, has_block_policy
 from saccade.networks.checkpoint import read_checkpoint
 from saccade.networks.fitting import fill
 from saccade.networks.published import recognise
@@ -22,7 +23,8 @@ class ImportSummary:
         network: Registered name of the network.
         classes: Number of classes.
         tensors: Number of tensors taken over.
-        ignored: Names in the checkpoint that are not part of the network (block policies).
+        policy: Whether it has a policy, which says what blocks are worth full resolution.
+        ignored: Names in the checkpoint that are not part of the network.
         path: The file written.
         size: Its bytes.
     """
@@ -31,6 +33,7 @@ class ImportSummary:
     network: str
     classes: int
     tensors: int
+    policy: bool
     ignored: tuple[str, ...]
     path: Path
     size: int
@@ -67,6 +70,8 @@ def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
     options = dict(found.options)
     classes = options.pop("classes")
     network = build_network(found.network, found.class_set or classes, **options)
+    if policy := has_block_policy(found.tensors):
+        add_block_policy(network)
     fill(network, found.tensors, source=str(path), target=found.network)
     out = Path(out)
     save_weights(out, network, {"source": f"{found.source} checkpoint {Path(path).name}"})
@@ -75,6 +80,7 @@ def import_checkpoint(path: str | Path, out: str | Path) -> ImportSummary:
         network=found.network,
         classes=classes,
         tensors=len(tensors) - len(found.ignored),
+        policy=policy,
         ignored=found.ignored,
         path=out,
         size=out.stat().st_size,

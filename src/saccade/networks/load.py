@@ -18,6 +18,7 @@ from saccade.networks.backbone import (
     fill_backbone,
     is_backbone,
 )
+from saccade.networks.block_policy import add_block_policy, has_block_policy
 from saccade.networks.checkpoint import read_checkpoint
 from saccade.networks.fitting import fill
 from saccade.networks.registry import (
@@ -185,6 +186,8 @@ def _load_weights(
     elif given.class_set is not None and classes == len(given.class_set):
         classes = given.class_set
     network = build_network(name, classes, **wanted)
+    if has_block_policy(given.tensors):
+        add_block_policy(network)
     fill(network, given.tensors, source=given.name, target=name, new_head=new_head)
     return _labelled(network, given.name)
 
@@ -236,6 +239,8 @@ def _load_callable(
         raise WeightsError(f"weights={weights!r} is for named networks; {spec} has to fetch its own")
     if weights is not None and weights not in ("default", "random"):
         source = read_checkpoint(find_weights(weights))
+        if has_block_policy(source.tensors):
+            add_block_policy(made)
         fill(made, source.tensors, source=str(weights), target=spec, new_head=new_head)
         _labelled(made, str(weights))
     return made

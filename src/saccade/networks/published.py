@@ -7,6 +7,7 @@ Those of CSP are in ``published_csp``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from saccade.classes import CITYSCAPES
 from saccade.errors import WeightsError
+from saccade.networks.block_policy import NAME
 from saccade.networks.published_csp import recognise_csp
 from saccade.networks.recognised import Recognised, renamed, resnet_of
 from saccade.video.frame import MEAN, STD
@@ -24,6 +26,18 @@ PUBLISHED_STD = (44.9149 / 255, 46.1529 / 255, 45.3192 / 255)
 """Statistics of the RGB frames the published weights were trained on (Cityscapes)."""
 
 RENAMES = (
+    (r"backbone\.(?:head|fc)\..+", None),
+    (r"backbone\.stem\.0\.(.+)", r"backbone.conv_stem.\1"),
+    (r"backbone\.stem\.1\.(.+)", r"backbone.bn1.\1"),
+    (r"backbone\.blocks\.0\.(\d+)\._depthwise_conv\.(.+)", r"backbone.blocks.0.\1.conv_dw.\2"),
+    (r"backbone\.blocks\.0\.(\d+)\._project_conv\.(.+)", r"backbone.blocks.0.\1.conv_pw.\2"),
+    (r"backbone\.blocks\.0\.(\d+)\._bn([12])\.(.+)", r"backbone.blocks.0.\1.bn\2.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._expand_conv\.(.+)", r"backbone.blocks.\1.\2.conv_pw.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._depthwise_conv\.(.+)", r"backbone.blocks.\1.\2.conv_dw.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._project_conv\.(.+)", r"backbone.blocks.\1.\2.conv_pwl.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._bn0\.(.+)", r"backbone.blocks.\1.\2.bn1.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._bn1\.(.+)", r"backbone.blocks.\1.\2.bn2.\3"),
+    (r"backbone\.blocks\.(\d)\.(\d+)\._bn2\.(.+)", r"backbone.blocks.\1.\2.bn3.\3"),
     (r"backbone\.(.+)", r"backbone.\1"),
     (r"spp\.spp\.spp_bn\.(norm|conv)\.(.+)", r"spp.project.\1.\2"),
     (r"spp\.spp\.spp(\d)\.(norm|conv)\.(.+)", r"spp.levels.\1.\2.\3"),
@@ -32,7 +46,11 @@ RENAMES = (
     (r"upsample\.(\d)\.blend_conv\.(norm|conv)\.(.+)", r"up.\1.blend.\2.\3"),
     (r"logits\.(norm|conv)\.(.+)", r"head.\1.\2"),
 )
-"""Published name -> ours. In both, ladder step 0 is the deepest (stride 16)."""
+"""Published name -> ours, or None for what nobody uses; the first that fits. In both, ladder step 0 is the
+deepest (stride 16). The first stage of an EfficientNet does not expand, so that its norms count otherwise."""
+
+POLICY = (r"policy\.policy_net\.layers\.(.+)", rf"{NAME}.layers.\1")
+"""The same of the policy of SegBlocks."""
 
 RESNETS: dict[tuple[int, tuple[int, ...]], str] = {
     (2, (2, 2, 2, 2)): "swiftnet-rn18",
@@ -40,6 +58,9 @@ RESNETS: dict[tuple[int, tuple[int, ...]], str] = {
     (3, (3, 4, 6, 3)): "swiftnet-rn50",
 }
 """Convolutions per block and blocks per stage -> network."""
+
+LITES: dict[tuple[int, ...], str] = {(1, 3, 3, 4, 4, 5, 1): "swiftnet-efficientnet-lite1"}
+"""Blocks per stage of an EfficientNet-Lite -> network."""
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
@@ -74,7 +95,10 @@ def _published(tensors: Mapping[str, Tensor], prefix: str) -> Recognised:
     }
     ignored: list[str] = []
     for name, tensor in tensors.items():
-        ours = renamed(name.removeprefix(prefix), RENAMES) if name.startswith(prefix) else None
+        if prefix and not name.startswith(prefix):
+            ours = renamed(name, (POLICY,))
+        else:
+            ours = renamed(name.removeprefix(prefix), RENAMES)
         if ours is None:
             ignored.append(name)
         else:
@@ -106,16 +130,29 @@ def _ours(tensors: Mapping[str, Tensor]) -> Recognised:
 
 
 def _network(tensors: Mapping[str, Tensor]) -> str:
-    """Which ResNet the backbone is, by its blocks."""
+    """Which network it is, by the blocks of its backbone."""
+    if "backbone.conv_stem.weight" in tensors:
+        return _lite(tensors)
     convolutions, stages = resnet_of(tensors)
     if (convolutions, stages) in RESNETS:
         return RESNETS[convolutions, stages]
-    if any(name.startswith("backbone.blocks.") for name in tensors):
-        raise WeightsError(
-            "this is a SwiftNet on EfficientNet-Lite, which is not supported; "
-            "use the published weights with ResNet-18 or ResNet-50"
-        )
     raise WeightsError(
         f"this is a SwiftNet whose backbone has {stages} blocks per stage with {convolutions} "
         f"convolutions each; known are {', '.join(f'{k[1]} with {k[0]} ({n})' for k, n in RESNETS.items())}"
     )
+
+
+def _lite(tensors: Mapping[str, Tensor]) -> str:
+    """Which EfficientNet-Lite the backbone is."""
+    found = {
+        (int(match[1]), int(match[2]))
+        for name in tensors
+        if (match := re.match(r"backbone\.blocks\.(\d)\.(\d+)\.", name))
+    }
+    stages = tuple(sum(s == stage for s, _ in found) for stage in sorted({s for s, _ in found}))
+    if stages not in LITES:
+        raise WeightsError(
+            f"this is a SwiftNet on an EfficientNet with {stages} blocks per stage; known are "
+            f"{', '.join(f'{k} ({n})' for k, n in LITES.items())}"
+        )
+    return LITES[stages]

@@ -22,7 +22,7 @@ class Recognised:
         options: Constructor arguments of that network.
         class_set: None where the class count does not tell.
         tensors: Under our names.
-        ignored: Names that are not part of the network (block policies).
+        ignored: Names that are not part of the network.
     """
 
     source: str
@@ -46,10 +46,10 @@ def resnet_of(tensors: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...]]:
     return convolutions, tuple(len(blocks[stage]) for stage in sorted(blocks))
 
 
-def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str | None:
-    """Our name of a published one, by the first pattern that fits it; None where none does."""
+def renamed(name: str, renames: Sequence[tuple[str, str | None]]) -> str | None:
+    """Our name of a published one, by the first pattern that fits it; None where none does, or it says None."""
     for pattern, ours in renames:
         match = re.fullmatch(pattern, name)
         if match:
-            return match.expand(ours)
+            return None if ours is None else match.expand(ours)
     return None

@@ -206,6 +206,18 @@ def swiftnet_rn50(
     return _swiftnet("resnet50", classes, width, pretrained_backbone, input_affine)
 
 
+@register_network("swiftnet-efficientnet-lite1")
+def swiftnet_efficientnet_lite1(
+    classes: int = 19,
+    *,
+    width: int = 48,
+    pretrained_backbone: bool = False,
+    input_affine: InputAffine | None = None,
+) -> nn.Module:
+    """SwiftNet on EfficientNet-Lite1: 3.8 M parameters, 24.1 GMACs at 1024x2048."""
+    return _swiftnet("efficientnet_lite1", classes, width, pretrained_backbone, input_affine)
+
+
 @register_network("bisenet-r18")
 def bisenet_r18(
     classes: int = 19,

@@ -1,4 +1,4 @@
-"""SwiftNet, single scale: ResNet encoder, spatial pyramid pooling, lightweight ladder decoder.
+"""SwiftNet, single scale: an ImageNet encoder, spatial pyramid pooling, lightweight ladder decoder.
 
 Orsic et al., "In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation
 of Road-driving Images", CVPR 2019; in the form that BlockCopy and SegBlocks use, where the skip
@@ -8,6 +8,7 @@ connections are taken after the last ReLU of each stage.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 import torch
@@ -16,7 +17,13 @@ from torch import Tensor, nn
 
 from saccade.errors import NetworkError
 
-RESNETS = ("resnet18", "resnet34", "resnet50")
+BACKBONES: dict[str, dict[str, Any]] = {
+    "resnet18": {},
+    "resnet34": {},
+    "resnet50": {},
+    "efficientnet_lite1": {"bn_eps": 1e-3, "bn_momentum": 0.01},
+}
+"""Encoders by timm's names, with the settings that they were published with."""
 
 
 class NormReluConv(nn.Module):
@@ -96,7 +103,7 @@ class SwiftNet(nn.Module):
     """Segmentation network for frames of any size; logits come at a quarter of the resolution.
 
     Args:
-        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        backbone: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"efficientnet_lite1"``.
         classes: Number of classes K.
         width: Channels of the decoder.
         pretrained_backbone: Fetch ImageNet weights for the backbone (needs network access once).
@@ -116,14 +123,18 @@ class SwiftNet(nn.Module):
         input_affine: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
-        if backbone not in RESNETS:
-            raise NetworkError(f"SwiftNet has no backbone {backbone!r}; choose one of {', '.join(RESNETS)}")
+        if backbone not in BACKBONES:
+            raise NetworkError(f"SwiftNet has no backbone {backbone!r}; choose one of {', '.join(BACKBONES)}")
         if classes < 1:
             raise NetworkError(f"a segmentation network needs at least one class, not {classes}")
         self.classes = classes
         self.input_affine = InputAffine(*input_affine) if input_affine else None
         self.backbone = timm.create_model(
-            backbone, pretrained=pretrained_backbone, features_only=True, out_indices=(1, 2, 3, 4)
+            backbone,
+            pretrained=pretrained_backbone,
+            features_only=True,
+            out_indices=(1, 2, 3, 4),
+            **BACKBONES[backbone],
         )
         # Channels at strides 4, 8, 16, 32.
         skips: list[int] = self.backbone.feature_info.channels()  # type: ignore[union-attr, operator]
