@@ -95,6 +95,19 @@ def test_a_selection_covers_the_pixels_of_its_blocks(size):
     assert torch.equal(seen, expected.int())
 
 
+@pytest.mark.parametrize(
+    ("filled", "sizes"), [(True, [8, 3]), (False, [8, 3]), (True, [16, 10]), (False, [16, 9])]
+)
+def test_batches_are_filled_up_or_not(filled, sizes):
+    grid = Grid(64, 64, 8)
+    active = np.zeros((1, 8, 8), bool)
+    active.reshape(-1)[: 11 if sizes[0] == 8 else 25] = True
+    selection = Selection(grid, active, torch.device("cpu"), filled=filled)
+    level = grid.level(32, 32)
+    assert [len(cells) for cells in selection.chunks(level, sizes[0])] == sizes
+    assert selection.batched(level, sizes[0]) == sum(sizes)
+
+
 def test_few_batch_sizes_occur():
     sizes = [bucket(count) for count in range(1, 1025)]
     assert sizes[:8] == [1, 2, 3, 4, 5, 6, 7, 8]

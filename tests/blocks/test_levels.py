@@ -110,6 +110,23 @@ def test_a_video_in_keep_low_and_full_is_that_of_the_slow_reference(make, video,
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("make", [Small, Local, Pyramid])
+def test_a_rim_is_all_that_others_see_of_a_block(make, video, random, monkeypatch):
+    _, network, reference = start(make)
+    network.halve()
+    rims = [
+        p.rim for p in network._levels.pairs.values() if p.rim and p.half and min(p.level.cell) >= 2 * p.rim
+    ]
+    assert rims
+    monkeypatch.setattr("saccade.blocks.pair.LEAST_RIMS", 2)
+    for number, frames in enumerate(video[:6]):
+        actions = random_levels(random, 3, GRID)
+        if number == 3:
+            actions[actions == LOW] = FULL  # the partners are made anew after it
+        step_both(network, reference, frames, actions)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("size", [(37, 51), (36, 60)], ids=str)
 @pytest.mark.parametrize("make", [Small, Pyramid])
 def test_frames_of_any_size(make, size, random):

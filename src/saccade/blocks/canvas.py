@@ -75,12 +75,19 @@ class Canvas:
         """Put the values of executed cells in their places; ``prepare`` has made room."""
         self.put(cells, to_pixels(blocks, self.dims, self.level.cell))
 
-    def put(self, cells: Cells, block_pixels: Tensor) -> None:
-        """The same for values as ``(B, height, width, P)`` pixels."""
+    def put(self, cells: Cells, block_pixels: Tensor, offset: tuple[int, int] = (0, 0)) -> None:
+        """The same for values as ``(B, height, width, P)`` pixels, or parts of cells.
+
+        Args:
+            cells: Where.
+            block_pixels: What.
+            offset: Row and column of the cells at which parts of them begin.
+        """
         assert self.pixels is not None
         if cells.count < len(cells):
             cells, block_pixels = cells.real(), block_pixels[: cells.count]
-        place = cells.stream, *cells.corner(self.level)
+        top, left = cells.corner(self.level)
+        place = cells.stream, *((top + offset[0], left + offset[1]) if any(offset) else (top, left))
         if torch.is_grad_enabled() and (block_pixels.requires_grad or self.pixels.requires_grad):
             self.pixels = kernels.scatter(self.pixels, block_pixels, *place)
             return

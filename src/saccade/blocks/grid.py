@@ -150,7 +150,7 @@ class Level:
 class Cells:
     """Some executed cells of a level, to be computed in one batch.
 
-    The lists are padded to a bucketed length by repeating the last cell, so that few shapes occur.
+    The lists may be padded to a bucketed length by repeating the last cell, so that few shapes occur.
 
     Attributes:
         stream, row, column: ``(B,)`` int64 on the device of the maps: which stream's map, and which cell.
@@ -216,6 +216,7 @@ class Selection:
         active: ``(N, GH, GW)`` bool, the blocks to execute.
         device: Where the maps are.
         beside: What the same step executes at another resolution; cells of both are left to it.
+        filled: Fill batches up, so that few shapes occur.
     """
 
     def __init__(
@@ -224,11 +225,14 @@ class Selection:
         active: npt.NDArray[np.bool_],
         device: torch.device,
         beside: Selection | None = None,
+        *,
+        filled: bool = True,
     ) -> None:
         self.grid = grid
         self.active = active
         self.device = device
         self.beside = beside
+        self.filled = filled
         self.streams = [int(n) for n in np.flatnonzero(active.any(axis=(1, 2)))]
         self._found: dict[object, npt.NDArray[np.int64]] = {}
         self._chunks: dict[object, list[Cells]] = {}
@@ -247,6 +251,8 @@ class Selection:
 
     def batched(self, level: Level, most: int) -> int:
         """Number of cells that are computed, with those that fill up the batches of at most ``most``."""
+        if not self.filled:
+            return self.count(level)
         whole, rest = divmod(self.count(level), most)
         return whole * bucket(most) + (bucket(rest) if rest else 0)
 
@@ -270,7 +276,7 @@ class Selection:
 
     def _batch(self, found: npt.NDArray[np.int64]) -> Cells:
         count = found.shape[1]
-        padded = bucket(count)
+        padded = bucket(count) if self.filled else count
         if padded > count:
             found = np.concatenate((found, np.repeat(found[:, -1:], padded - count, axis=1)), axis=1)
         stream, row, column = torch.from_numpy(np.ascontiguousarray(found)).to(self.device).unbind(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
 from saccade.blocks.grid import Level, Selection
+from saccade.blocks.halo import halo_of
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.pair import Pair, halved
 from saccade.blocks.resolution import Resolution, run_segment
@@ -108,7 +110,8 @@ class Levels:
         for name, canvas in full.canvases.items():
             spatial = half.spatial[name]
             assert spatial is not None
-            self.pairs[name] = Pair(canvas, spatial.level, half.canvases.get(name))
+            rim = rim_of(name, full, half)
+            self.pairs[name] = Pair(canvas, spatial.level, half.canvases.get(name), rim)
         starts = {s.steps[0].name for r in (full, half) for s in r.segments}
         self.segments = list(zip(full.cut(starts), half.cut(starts), strict=True))
         self.sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
@@ -127,8 +130,9 @@ class Levels:
             full, low: ``(N, GH, GW)`` bool; at most one of them is True.
             frames: On the device of the maps.
         """
-        selection = Selection(self.full.grid, full, frames.device)
-        return selection, Selection(self.half.grid, low, frames.device, beside=selection)
+        filled, device = self.options.fill_batches, frames.device
+        selection = Selection(self.full.grid, full, device, filled=filled)
+        return selection, Selection(self.half.grid, low, device, beside=selection, filled=filled)
 
     def execute(self, frames: Tensor, run: FullRun) -> None:
         """Run all steps at both resolutions.
@@ -181,6 +185,35 @@ class Levels:
             for step in segment.steps
             if step.name in self.full.outputs and step.name in self.pairs
         ]
+
+
+def rim_of(name: str, full: Resolution, half: Resolution) -> int | None:
+    """How many pixels, of half resolution, windows of neighbours reach into a cell of a value.
+
+    Args:
+        name: The value; it has a canvas.
+        full, half: The steps at both resolutions.
+
+    Returns:
+        None where the whole map is read, or given back, or cells are not the shares of single blocks.
+    """
+    if name in full.outputs:
+        return None
+    reach = []
+    for resolution, pixels in ((full, 0.5), (half, 1.0)):
+        source = resolution.spatial[name]
+        assert source is not None
+        for step in resolution.steps:
+            if name not in step.reads:
+                continue
+            if step.spatial is None or not (step.spatial.level.one_to_one and source.level.one_to_one):
+                return None
+            if name not in step.from_canvas:
+                continue
+            if not isinstance(step, WindowStep):
+                return None
+            reach += [math.ceil(pixels * far) for far in halo_of(step, source.level.size)]
+    return max(reach, default=0)
 
 
 def sizes_of_maps(

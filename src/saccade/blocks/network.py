@@ -185,7 +185,7 @@ class BlockNetwork:
             return self._levels.cost(*self._levels.select(full, low, self.executed))
         if full.all() and self._dense_above <= 1:
             return self._costs.of_frames(len(full))
-        return self._costs.of_blocks(Selection(self.grid, full, torch.device("cpu")))
+        return self._costs.of_blocks(self._selection(full, torch.device("cpu")))
 
     @cached_property
     def _macs(self) -> dict[str, StepMacs]:
@@ -301,7 +301,7 @@ class BlockNetwork:
             run = FullRun(self._levels, *self._levels.select(full, low, frames))
         else:
             self._outdate()
-            selection = None if dense else Selection(self.grid, full, frames.device)
+            selection = None if dense else self._selection(full, frames.device)
             run = Run(self.full.spatial, self.full.canvases, selection, len(frames))
         run.recording = torch.is_grad_enabled() and frames.requires_grad
         # Only until what was no number has been executed again.
@@ -317,6 +317,10 @@ class BlockNetwork:
         for name in self.full.outputs - set(self.full.canvases):
             self._keep(name, run.values[name])
         self._careful = run.careful
+
+    def _selection(self, full: Any, device: torch.device) -> Selection:
+        """What is executed at full resolution, where nothing is at half; ``(N, GH, GW)`` bool."""
+        return Selection(self.grid, full, device, filled=self.options.fill_batches)
 
     def _keep(self, name: str, values: list[Any]) -> None:
         """Remember a whole output; streams that did not run keep their last one."""

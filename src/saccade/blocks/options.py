@@ -1,8 +1,8 @@
-"""Behaviour of the engine that differs from dense execution on purpose."""
+"""How the engine executes blocks, and where that differs from dense execution on purpose."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -21,9 +21,13 @@ class EngineOptions:
         winograd: 3x3 convolutions on the CPU may run by Winograd's algorithm where that was measured to be
             faster. In float32 its rounding is some ten times that of plain convolution, a few millionths
             of a layer's largest value.
+        fill_batches: Batches of blocks are filled up to one of few sizes, at most a quarter more, because a
+            convolution of a new size takes long the first time. False where frame after frame executes the
+            same number of blocks.
     """
 
     bilinear: Literal["exact", "per_block"] = "exact"
     statistics: Literal["map", "executed"] = "map"
     dense_above: float | None = None
     winograd: bool = True
+    fill_batches: bool = field(default=True, repr=False)  # what is measured does not depend on it

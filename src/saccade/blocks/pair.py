@@ -3,6 +3,9 @@
 Both show the same at every time, whatever resolution a block was executed at: what is computed at full
 resolution is averaged into the partner, and every pixel computed at half resolution fills 2x2 pixels of the
 canvas, whose mean it is. So the partner can always be made from the canvas again, and need not be remembered.
+
+Often nobody reads more than a rim of a block at the other resolution: its neighbours' windows reach no
+farther. Then only the rim is shown there.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from torch import Tensor
 from saccade.blocks.canvas import Canvas, to_pixels
 from saccade.blocks.grid import Cells, Level
 
+LEAST_RIMS = 8
+"""Rims are written alone where so many of them fit into a cell."""
+
 
 class Pair:
     """A canvas and its partner at half resolution.
@@ -22,12 +28,15 @@ class Pair:
         canvas: At full resolution.
         level: The same map at half resolution; its cells cover those of the canvas.
         half: The partner, or None where nobody reads at half resolution.
+        rim: How many pixels of half resolution are read from the border of a cell inwards at the resolution
+            that it was not executed at; None where all of it may be read.
     """
 
-    def __init__(self, canvas: Canvas, level: Level, half: Canvas | None) -> None:
+    def __init__(self, canvas: Canvas, level: Level, half: Canvas | None, rim: int | None = None) -> None:
         self.canvas = canvas
         self.level = level
         self.half = half
+        self.rim = rim
         self._even = all(2 * n == m for n, m in zip(level.size, canvas.level.size, strict=True))
 
     def write(self, streams: int, cells: Cells, blocks: Tensor) -> None:
@@ -38,6 +47,10 @@ class Pair:
         self.canvas.put(cells, pixels)
         if self.half is not None:
             self.half.prepare(streams, blocks)
+            if (rim := self._rim(blocks)) is not None:
+                for (row, column), part in sides(pixels, 2 * rim):
+                    self.half.put(cells, average(part), (row // 2, column // 2))
+                return
             self.half.put(cells, average(pixels if self._even else repeat_edge(pixels, cells, level)))
 
     def write_half(self, streams: int, cells: Cells, blocks: Tensor) -> None:
@@ -47,7 +60,18 @@ class Pair:
         if self.half is not None:
             self.half.prepare(streams, blocks)
             self.half.put(cells, pixels)
+        if (rim := self._rim(blocks)) is not None:
+            for (row, column), part in sides(pixels, rim):
+                self.canvas.put(cells, double(part), (2 * row, 2 * column))
+            return
         self.canvas.put(cells, double(pixels if self._even else repeat_edge(pixels, cells, self.level)))
+
+    def _rim(self, blocks: Tensor) -> int | None:
+        """The rim, where writing it alone is less work."""
+        recorded = torch.is_grad_enabled() and blocks.requires_grad  # every write is a copy of the map then
+        if self.rim is None or recorded or not self._even or min(self.level.cell) < LEAST_RIMS * self.rim:
+            return None
+        return self.rim
 
     def enlarge(self, cells: Cells, *, alone: bool) -> None:
         """Make cells of the canvas the bilinear enlargement of the partner, as the network gives them back.
@@ -77,6 +101,20 @@ class Pair:
         if self.half is not None:
             pixels = self.canvas.pixels
             self.half.restore(None if pixels is None else halved(pixels, self.level.size))
+
+
+def sides(pixels: Tensor, width: int) -> list[tuple[tuple[int, int], Tensor]]:
+    """The rim of cells ``(B, h, w, P)``, in four parts, each with the row and column that it begins at."""
+    if not width:
+        return []
+    height, across = pixels.shape[1:3]
+    middle = pixels[:, width : height - width]
+    return [
+        ((0, 0), pixels[:, :width]),
+        ((height - width, 0), pixels[:, height - width :]),
+        ((width, 0), middle[:, :, :width]),
+        ((width, across - width), middle[:, :, across - width :]),
+    ]
 
 
 def average(pixels: Tensor) -> Tensor:
