@@ -1,5 +1,7 @@
 """BlockCopy on small networks and drawn frames."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -288,3 +290,73 @@ def test_settings_that_cannot_be(wrong):
 def test_unknown_policies_are_named(network):
     with pytest.raises(ConfigError, match="change"):
         saccade.wrap(network, saccade.BlockCopyConfig(policy="oracle"))
+
+
+def spent(result):
+    """Blocks, those at half resolution as a quarter."""
+    return ((result.actions == 2).float() + (result.actions == 1).float() / 4).flatten(1).mean(1)
+
+
+@pytest.mark.parametrize("policy", ["change", "online", "random"])
+def test_two_levels_share_one_budget(network, policy):
+    method = wrapped(network, target=0.25, policy=policy, levels=2)
+    results = [method.step(frame) for frame in video(60)]
+    assert results[0].keyframe.tolist() == [True]
+    shares = [float(spent(result)) for result in results[1:]]
+    assert sum(shares) / len(shares) == pytest.approx(0.25, abs=0.01)
+    assert {1, 2} & {int(a) for result in results[1:] for a in result.actions.unique()}
+    for result in results[1:]:
+        cost, blocks = result.cost, float(spent(result))
+        assert cost.network - cost.halo == pytest.approx(blocks * cost.dense, rel=1e-4)
+
+
+def test_two_levels_choose_both_where_the_picture_asks_for_both(network):
+    method = wrapped(network, target=0.3, levels=2)
+    seen = {int(a) for frame in video(20) for a in method.step(frame).actions.unique()}
+    assert seen == {0, 1, 2}
+
+
+@torch.no_grad()
+def test_scores_at_half_resolution_meet_those_that_moved_half_way(network):
+    frames = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(3))
+    first, second = (scores_of_answer(network, frames, motion) for motion in (True, False))
+    before = network(frames[:1])
+    low = nn.functional.avg_pool2d(frames[1:], 2)
+    enlarged = nn.functional.interpolate(network(low), scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(second, enlarged, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(first, (before + enlarged) / 2, atol=1e-5, rtol=1e-5)
+
+
+def scores_of_answer(network, frames, motion):
+    """Of a second frame all of whose blocks are at half resolution; nothing moves."""
+    method = wrapped(network, levels=2, motion=motion)
+    method.policy.decide = lambda view: torch.ones_like(view.actions)
+    method.step(frames[:1])
+    (memory,) = [method._memory]
+    memory.motion.flow = lambda frames: [None]
+    return method.step(frames[1:]).prediction.logits
+
+
+def test_two_levels_go_on_from_a_saved_state(network):
+    frames = list(video(12))
+    one, other = (wrapped(network, target=0.3, levels=2) for _ in range(2))
+    for frame in frames[:6]:
+        one.step(frame)
+    other.set_state(copy.deepcopy(one.get_state()))
+    for frame in frames[6:]:
+        mine, theirs = one.step(frame), other.step(frame)
+        assert torch.equal(mine.actions, theirs.actions)
+        torch.testing.assert_close(mine.prediction.logits, theirs.prediction.logits)
+
+
+def test_blocks_that_can_be_halved_are_chosen():
+    assert suitable_block_size(200, 300) == 32
+    assert suitable_block_size(200, 300, levels=2) == 64
+    assert suitable_block_size(1024, 2048, levels=2) == 128
+
+
+def test_two_levels_need_a_budget():
+    with pytest.raises(ConfigError, match="legacy knows no budget"):
+        saccade.BlockCopyConfig(levels=2, legacy=True)
+    with pytest.raises(ConfigError, match="1 or 2 levels"):
+        saccade.BlockCopyConfig(levels=3)

@@ -153,6 +153,8 @@ def _speed(record: Values) -> dict[str, str]:
         facts["blocks"] = f"{share(record['executed_fraction'])} computed"
         if record["executed_fraction_without_first"] is not None:
             facts["blocks"] += f", {share(record['executed_fraction_without_first'])} without first frames"
+        if low := record.get("low_fraction"):
+            facts["blocks"] += f"; {share(low)} at half resolution"
     if record["dense_eager_ms"] is not None:
         facts["frame by frame"] = (
             f"{number(record['dense_eager_ms'])} ms eager, {number(record['dense_best_ms'])} ms at best; "

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from saccade.methods.base import StepResult
 
+LOW = 1
+"""Action of a block that is executed at half resolution."""
+
 
 class ExecutedBlocks:
     """Counts blocks and executed blocks over all streams, with and without the first frame of each.
@@ -16,6 +19,7 @@ class ExecutedBlocks:
     def __init__(self) -> None:
         self._all = [0, 0]  # executed, blocks
         self._later = [0, 0]
+        self._low = 0
         self._seen: list[list[bool]] = []  # by batch and row: whether the stream had a frame already
 
     def update(self, results: Sequence[StepResult]) -> float | None:
@@ -29,6 +33,7 @@ class ExecutedBlocks:
             self._seen = [[False] * len(result.keyframe) for result in results]
         for result, seen in zip(results, self._seen, strict=True):
             if result.actions is not None:
+                self._low += int((result.actions == LOW).sum())
                 for row, actions in enumerate(result.actions):
                     counts = int((actions != 0).sum()), actions.numel()
                     for total in (self._all, self._later) if seen[row] else (self._all,):
@@ -63,6 +68,11 @@ class ExecutedBlocks:
     def fraction(self) -> float | None:
         """Executed share of all blocks, 0..1; None without blocks."""
         return self._all[0] / self._all[1] if self._all[1] else None
+
+    @property
+    def low_fraction(self) -> float | None:
+        """Share of all blocks that were executed at half resolution; None without blocks."""
+        return self._low / self._all[1] if self._all[1] else None
 
     @property
     def fraction_without_first(self) -> float | None:

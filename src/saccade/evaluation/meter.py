@@ -200,7 +200,11 @@ class Meter:
             fps=1000 / mean if mean else None,
             executed_fraction=self._blocks.fraction,
             executed_fraction_without_first=self._blocks.fraction_without_first,
-            extra={"warnings": list(self.method.notes), "gmacs_without_first": None},
+            extra={
+                "warnings": list(self.method.notes),
+                "gmacs_without_first": None,
+                "low_fraction": self._blocks.low_fraction,
+            },
         )
         if self._frames:
             record.gmacs = _gmacs_per_frame(self._cost, self._frames)

@@ -65,7 +65,8 @@ class Record:
             ``flicker``.
         miss_rate: Log-average miss rates of pedestrian detection.
         ap50: Average precision of detections at an IoU of 0.5.
-        extra: Further entries of the object.
+        extra: Further entries of the object, among them ``low_fraction``: share of the blocks that were
+            executed at half resolution.
     """
 
     method: str

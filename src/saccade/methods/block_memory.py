@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.blocks import KEEP, BlockNetwork, kernels
+from saccade.blocks import KEEP, LOW, BlockNetwork, kernels
 from saccade.methods.block_tasks import Answer
-from saccade.methods.motion import Motion
+from saccade.methods.motion import Motion, pixels_of_blocks
 from saccade.policies.ageing import Ageing
 from saccade.policies.budget import Budget
+from saccade.policies.images import blurred
 from saccade.policies.scene_cuts import SceneCuts
 
 
@@ -27,7 +28,8 @@ class BlockMemory:
         motion: What the scores of kept blocks are moved by.
         fresh: For each stream, whether its next frame is its first.
         budgets: The account of each stream.
-        seen: ``(N, H, W, 3)``, what each block was last executed on; None before the first frame.
+        seen: ``(N, H, W, 3)``, what each block was last executed on, blurred where that was at half
+            resolution; None before the first frame.
         answer: To the last frame; None before the first.
         actions: ``(N, GH, GW)`` int8 of the last frame.
     """
@@ -49,6 +51,10 @@ class BlockMemory:
             frames: ``(N, 3, H, W)``.
             actions: ``(N, GH, GW)`` int8.
         """
+        if bool((actions == LOW).any()):
+            side, height, width = self.engine.grid.block, *frames.shape[2:]
+            low = pixels_of_blocks(actions == LOW, side, (height, width), (height, width))
+            frames = torch.where(low[:, None].to(frames.device), blurred(frames), frames)
         pixels = frames.permute(0, 2, 3, 1).contiguous()
         executed = actions != KEEP
         if bool(executed.all()):

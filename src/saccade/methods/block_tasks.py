@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.blocks import KEEP
+from saccade.blocks import FULL, KEEP, LOW
 from saccade.blocks.grid import Grid
 from saccade.methods.answers import prediction_of
 from saccade.methods.base import Detections, Prediction, Segmentation
@@ -20,6 +20,10 @@ from saccade.methods.motion import Motion, moved, owners, pixels_of_blocks
 from saccade.methods.scores import scores_of
 from saccade.networks.detector import Boxes, Detector
 from saccade.policies.boxes import box_logits
+
+LOW_WEIGHT = 0.5
+"""Of scores at half resolution, against those from before that moved with the picture: these were made at
+full resolution, and are of another moment. Both together are better than either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,19 +118,27 @@ class PixelTask(Task):
     def answer(
         self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
     ) -> Answer:
-        """Executed blocks as the network has them, kept ones moved and corrected."""
+        """Executed blocks as the network has them, kept ones moved and corrected.
+
+        Those at half resolution are between both.
+        """
         logits = scores_of(output, len(actions))
-        if not self.motion or expected is None or bool((actions != KEEP).all()):
+        if not self.motion or expected is None or bool((actions == FULL).all()):
             return Answer(logits)
         size = int(logits.shape[2]), int(logits.shape[3])
         frame = grid.height, grid.width
-        fresh = pixels_of_blocks(actions != KEEP, grid.block, frame, size).to(logits.device)
+        full, low = (
+            pixels_of_blocks(actions == action, grid.block, frame, size).to(logits.device)
+            for action in (FULL, LOW)
+        )
         kept = expected.logits
         if self.correction:
             rows, columns = owners(grid.shape, grid.block, frame, size)
             owner = (rows[:, None] * grid.shape[1] + columns).to(logits.device)
-            kept = corrected(kept, logits, fresh & explained(motion, fresh), owner, grid.shape)
-        return Answer(torch.where(fresh[:, None], logits, kept))
+            kept = corrected(kept, logits, full & explained(motion, full), owner, grid.shape)
+        if bool(low.any()):
+            kept = torch.where(low[:, None], kept.lerp(logits, LOW_WEIGHT), kept)
+        return Answer(torch.where(full[:, None], logits, kept))
 
 
 def explained(motion: Motion, like: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Beyond the paper, the class scores of kept blocks move along with the picture, by optical flow between the
 frames: with a moving camera, most of what is wrong with a kept block is that it stayed where it was. And they
-shift as the scores of executed blocks around them do.
+shift as the scores of executed blocks around them do. With ``levels=2``, blocks may be executed at half
+resolution, as in SegBlocks, where that gains more per operation.
 
 T. Verelst, T. Tuytelaars: BlockCopy: High-Resolution Video Processing with Block-Sparse Feature Propagation
 and Online Policies, ICCV 2021.
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.blocks import FULL, KEEP, BlockNetwork, EngineOptions, convert
+from saccade.blocks import FULL, LOW, BlockNetwork, EngineOptions, convert
 from saccade.blocks.grid import bucket
 from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.block_memory import BlockMemory
@@ -26,6 +27,7 @@ from saccade.methods.configs import BlockCopyConfig
 from saccade.methods.motion import Motion
 from saccade.networks.detector import is_detector
 from saccade.policies.ageing import Ageing
+from saccade.policies.allocation import LOW_COST
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
 from saccade.policies.budget import Budget
 from saccade.policies.change import changed_blocks
@@ -33,19 +35,18 @@ from saccade.policies.registry import make_policy
 from saccade.policies.scene_cuts import SceneCuts
 
 BLOCK_SIZES = (128, 64, 32)
-"""Blocks to choose from, in pixels."""
+"""Blocks to choose from, in pixels. The smallest cannot be halved in maps of stride 32."""
 
 ENOUGH_BLOCKS = 40
 """The largest blocks are chosen of which a frame has so many. Small blocks see more of their surroundings as
 they were, and take longer for the same pixels."""
 
 
-def suitable_block_size(height: int, width: int) -> int:
+def suitable_block_size(height: int, width: int, levels: int = 1) -> int:
     """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480."""
-    for side in BLOCK_SIZES:
-        if -(-height // side) * -(-width // side) >= ENOUGH_BLOCKS:
-            return side
-    return BLOCK_SIZES[-1]
+    sizes = BLOCK_SIZES if levels == 1 else BLOCK_SIZES[:-1]
+    enough = (s for s in sizes if -(-height // s) * -(-width // s) >= ENOUGH_BLOCKS)
+    return next(enough, sizes[-1])
 
 
 class BlockCopy(VideoMethod):
@@ -109,7 +110,7 @@ class BlockCopy(VideoMethod):
         return StepResult(
             prediction=answer.prediction(size),
             actions=actions,
-            keyframe=(actions != KEEP).flatten(1).all(1),
+            keyframe=(actions == FULL).flatten(1).all(1),
             cost=self._cost(memory, view is not None),
             block_size=engine.grid.block,
         )
@@ -176,19 +177,21 @@ class BlockCopy(VideoMethod):
         """The converted network for frames of this size."""
         key = tuple(frames.shape[1:]), frames.dtype, frames.device
         if key not in self._engines:
-            side = self.config.block_size or suitable_block_size(*frames.shape[2:])
+            levels, (height, width) = self.config.levels, frames.shape[2:]
+            side = self.config.block_size or suitable_block_size(height, width, levels)
             # The budget knows from where on a whole frame is faster; the engine does what it is told.
             options = EngineOptions(dense_above=1.0)
             with torch.inference_mode(False), torch.no_grad():
                 example = torch.zeros_like(frames[:1])
-                self._engines[key] = convert(self.network, example, side, options=options)
+                self._engines[key] = convert(self.network, example, side, levels=levels, options=options)
         return self._engines[key]
 
     def _new_budget(self, engine: BlockNetwork) -> Budget:
         blocks = engine.grid.shape[0] * engine.grid.shape[1]
         target = self.config.target
         savings = self.config.savings * (1 - target) * blocks if self._saves else 0.0
-        return Budget(target, blocks, _without_waste, engine.tuning.dense_above, savings)
+        rounded = _without_waste if self.config.levels == 1 else round  # policies see to it with two levels
+        return Budget(target, blocks, rounded, engine.tuning.dense_above, savings)
 
     def _decide(
         self, memory: BlockMemory, frames: Tensor, expected: Answer | None
@@ -218,6 +221,7 @@ class BlockCopy(VideoMethod):
             budget=torch.zeros(len(rows), dtype=torch.int64),
             block_size=memory.engine.grid.block,
             boxes=last.boxes,
+            levels=self.config.levels,
         )
         demand = changed_blocks(view) if self._saves else [None] * len(rows)
         wanted = [memory.budgets[row].next(d) for row, d in zip(rows, demand, strict=True)]
@@ -226,11 +230,10 @@ class BlockCopy(VideoMethod):
         return actions, view
 
     def _remember(self, memory: BlockMemory, frames: Tensor, answer: Answer, actions: Tensor) -> None:
-        executed = actions != KEEP
-        whole = executed.flatten(1).all(1)
+        full, low = actions == FULL, actions == LOW
         memory.look(frames, actions)
-        memory.ageing.update(executed, whole)
-        for row, count in enumerate(executed.flatten(1).sum(1).tolist()):
+        memory.ageing.update(full | low, full.flatten(1).all(1))
+        for row, count in enumerate((full + LOW_COST * low).flatten(1).sum(1).tolist()):
             if not memory.fresh[row]:  # the first frame is not the budget's
                 memory.budgets[row].spend(count)
         memory.fresh = [False] * len(memory.fresh)

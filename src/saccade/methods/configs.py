@@ -31,6 +31,8 @@ class BlockCopyConfig:
 
     Args:
         target: Share of the blocks that is executed, above 0, at most 1. The first frame is in full.
+        levels: 2 for blocks that are executed at half resolution, too, where that gains more per operation.
+            Such a block counts as a quarter. The network must be able to, as for SegBlocks.
         block_size: Side of a block in pixels; None for one that suits the size of the frames.
         policy: What chooses the blocks: all, none, random, change (pixels that changed, how long ago, at
             boundaries between classes), trained (a small network, trained beforehand, says what would be
@@ -62,6 +64,7 @@ class BlockCopyConfig:
     """
 
     target: float = 0.5
+    levels: int = 1
     block_size: int | None = None
     policy: Literal["all", "none", "random", "change", "trained", "online"] = "trained"
     policy_weights: str | None = None
@@ -89,6 +92,10 @@ class BlockCopyConfig:
             raise ConfigError(f"max_age {self.max_age} is no number of frames; give 0 for no limit")
         if self.savings < 0:
             raise ConfigError(f"savings {self.savings} is no number of frames; give 0 for none")
+        if self.levels not in (1, 2):
+            raise ConfigError(f"levels {self.levels}: there are 1 or 2 levels of resolution")
+        if self.levels == 2 and self.legacy:
+            raise ConfigError("legacy knows no budget, and levels=2 shares one out; give one of the two")
 
 
 @dataclass(frozen=True)
@@ -96,28 +103,36 @@ class SegBlocksConfig:
     """SegBlocks: blocks that matter in full resolution, the others in half (TPAMI 2023).
 
     Args:
-        target: Share of the blocks in full resolution, 0 to 1.
+        target: Share of the frame in full resolution, 0 to 1. A block that is cut off at the border counts as
+            a whole one, since it takes as long.
         block_size: Side of a block in pixels; None for one that suits the size of the frames. A block must
             have an even number of pixels in every map: a multiple of 64 for a network with stride 32.
-        policy: What chooses the blocks in full: heuristic (those with most detail), random, middle (rows at
-            the middle of the frame) or oracle (those whose scores differ most between the resolutions, which
-            takes more than the dense network: how good a choice could be).
-        legacy: As the original code: of heuristic and middle, target is a threshold (of the detail, and of
-            the height of the rows); of all, more blocks at random up to a multiple of a sixteenth; low
-            blocks are enlarged each alone.
+        policy: What chooses the blocks in full: trained (a small network that was trained with the weights,
+            and comes with them), heuristic (blocks with most detail), random, middle (rows at the middle of
+            the frame) or oracle (blocks whose scores differ most between the resolutions, which takes more
+            than the dense network: how good a choice could be). auto takes trained where the weights hold
+            such a network, else heuristic.
+        legacy: As the original code: of trained, heuristic and middle, target is no share of the blocks, but
+            a threshold (none, of the detail, and of the height of the rows); of all, more blocks at random
+            up to a multiple of a sixteenth; low blocks are enlarged each alone.
         seed: Of random choices.
     """
 
     target: float = 0.4
     block_size: int | None = None
-    policy: Literal["heuristic", "random", "middle", "oracle"] = "heuristic"
+    policy: Literal["auto", "trained", "heuristic", "random", "middle", "oracle"] = "auto"
     legacy: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        threshold = self.legacy and self.policy == "heuristic"
+        threshold = self.legacy and self.policy in ("auto", "heuristic")
         if self.target < 0 or (self.target > 1 and not threshold):
             raise ConfigError(f"target {self.target} is no share of the blocks; give one from 0 to 1")
+        policies = ("auto", "trained", "heuristic", "random", "middle", "oracle")
+        if self.policy not in policies:
+            raise ConfigError(
+                f"{self.policy!r} is no policy of segblocks; choose one of {', '.join(policies)}"
+            )
         if self.block_size is not None and self.block_size < 1:
             raise ConfigError(f"block_size {self.block_size} is no size in pixels; give for example 128")
 

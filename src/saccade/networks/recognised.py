@@ -47,7 +47,7 @@ def resnet_of(tensors: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...]]:
 
 
 def renamed(name: str, renames: Sequence[tuple[str, str | None]]) -> str | None:
-    """Our name of a published one, by the first pattern that fits it; None where none does, or it says None."""
+    """Our name of a published one, by the first pattern that fits it; None where it has none."""
     for pattern, ours in renames:
         match = re.fullmatch(pattern, name)
         if match:

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.networks.detector import Boxes
+from saccade.policies.allocation import FULL, KEEP, allocate
 
-KEEP, FULL = 0, 2
-"""Actions per block: keep the last values, or execute."""
+LOW_GAIN = 0.5
+"""What half resolution gains, as a share of what full resolution gains, where a policy does not know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +32,10 @@ class PolicyView:
         age: ``(N, GH, GW)`` int64, frames since a block was last executed: 1 where that was the one before.
             Like all that has an entry per block, on the CPU, wherever the frames are.
         due: ``(N, GH, GW)`` bool, blocks that must be executed now. Never more than the budget.
-        budget: ``(N,)`` int64, how many blocks to execute.
+        budget: ``(N,)`` int64, how many blocks to execute; one at half resolution counts as a quarter.
         block_size: Side of a block in pixels; those at the right and bottom may be cut off.
         boxes: What a detector found in the frame before, for each of the N; None for class scores.
+        levels: 2 where blocks may be executed at half resolution. ``seen`` of such blocks is blurred.
     """
 
     streams: tuple[int, ...]
@@ -46,6 +48,7 @@ class PolicyView:
     budget: Tensor
     block_size: int
     boxes: tuple[Boxes, ...] | None = None
+    levels: int = 1
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -103,7 +106,7 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def decide(self, view: PolicyView) -> Tensor:
-        """Actions ``(N, GH, GW)`` int8: 0 keep, 2 execute."""
+        """Actions ``(N, GH, GW)`` int8: 0 keep, 2 execute; with two levels also 1, at half resolution."""
 
     def learn(self, outcome: PolicyOutcome) -> None:
         """Learn from what came of the last decision; policies that do not learn do nothing."""
@@ -114,11 +117,22 @@ class RankingPolicy(Policy):
 
     @abstractmethod
     def rank(self, view: PolicyView) -> Tensor:
-        """How much every block wants to be executed, ``(N, GH, GW)`` floating-point, any range."""
+        """How much every block wants to be executed, ``(N, GH, GW)`` floating-point, any range.
+
+        With two levels, what executing it in full gains, >= 0.
+        """
+
+    def low_gain(self, view: PolicyView, gain: Tensor) -> Tensor:
+        """What executing blocks at half resolution gains, ``(N, GH, GW)``; ``gain`` is that in full."""
+        return LOW_GAIN * gain
 
     def decide(self, view: PolicyView) -> Tensor:
-        """The blocks that are due, then those with the highest ranks."""
-        return highest(self.rank(view).to(view.due.device), view.due, view.budget)
+        """The blocks that are due, then those with the highest ranks; with two levels, per operation."""
+        ranks = self.rank(view).to(view.due.device)
+        if view.levels == 1:
+            return highest(ranks, view.due, view.budget)
+        low = self.low_gain(view, ranks).to(view.due.device)
+        return allocate(ranks, low, view.due, view.budget)
 
 
 def highest(ranks: Tensor, due: Tensor, budget: Tensor) -> Tensor:

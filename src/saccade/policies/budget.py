@@ -82,7 +82,7 @@ class Budget:
         least = max(demand, LEAST * self.usual)
         return -max(0.0, min(wanted - least, self.savings - self.saved))
 
-    def spend(self, executed: int) -> None:
-        """So many blocks were executed, whether ``next`` was asked before or not."""
+    def spend(self, executed: float) -> None:
+        """So many blocks were executed, at half resolution quarters, whether ``next`` was asked or not."""
         self.owed += executed - (self.usual if self._planned is None else self._planned)
         self._planned = None

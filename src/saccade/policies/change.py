@@ -4,6 +4,10 @@ A block's output is wrong after a change mostly along the boundaries between cla
 or surface, what was there before is what is there now. So the rank of a block is the product of how much its
 pixels changed since it was last executed, of how long ago that was, and of how dense label boundaries are in
 the last output. A detector has boxes in the place of boundaries, see ``box_ranks``.
+
+That is also what is expected to be wrong with a block that is kept. A block at half resolution was executed
+on the means of 2x2 pixels: what these differ from the frame by is change that it does not see, and what it
+leaves wrong is the product of that and of the density of boundaries.
 """
 
 from __future__ import annotations
@@ -14,12 +18,16 @@ from torch import Tensor
 
 from saccade.policies.base import PolicyView, RankingPolicy
 from saccade.policies.boxes import box_ranks
+from saccade.policies.images import blurred
 
 SAMPLES = 16
 """Pixels per block and axis that are compared."""
 
 NOISE = 0.02
 """Change of a pixel that the camera makes by itself, in units of normalised frames (about 1 of 255)."""
+
+LEFT_WRONG = 1.0
+"""Weight of what half resolution leaves wrong; with 1 as much as the same change since the frame before."""
 
 FLOOR = 0.05
 """Of the density of boundaries, relative to its mean: where there are none, change still counts a little."""
@@ -37,17 +45,32 @@ class ChangePolicy(RankingPolicy):
     def rank(self, view: PolicyView) -> Tensor:
         """The product of the three."""
         change = pixel_change(view)
-        if view.boxes is not None:
-            return box_ranks(view, change) * view.age.to(change)
-        return change * view.age.to(change) * boundary_weight(view)
+        return weighted(view, change) * view.age.to(change)
+
+    def low_gain(self, view: PolicyView, gain: Tensor) -> Tensor:
+        """The gain in full, less what half resolution leaves wrong."""
+        return gain - LEFT_WRONG * weighted(view, unseen(view)).to(gain)
+
+
+def weighted(view: PolicyView, change: Tensor) -> Tensor:
+    """Change where it matters to the answer, ``(N, GH, GW)``: at boundaries between classes, or at boxes."""
+    return change * boundary_weight(view) if view.boxes is None else box_ranks(view, change)
 
 
 def pixel_change(view: PolicyView) -> Tensor:
     """Mean absolute difference of each block's pixels to what it was last executed on, ``(N, GH, GW)``."""
+    return differences(view, view.frames, view.seen)
+
+
+def unseen(view: PolicyView) -> Tensor:
+    """What half resolution does not see of each block, ``(N, GH, GW)``: as ``pixel_change`` to the means."""
+    return differences(view, view.frames, blurred(view.frames))
+
+
+def differences(view: PolicyView, frames: Tensor, others: Tensor) -> Tensor:
+    """Mean absolute difference of each block's pixels, beyond noise, of some of them, ``(N, GH, GW)``."""
     step = max(1, view.block_size // SAMPLES)
-    now, before = (
-        maps[:, :, step // 2 :: step, step // 2 :: step].float() for maps in (view.frames, view.seen)
-    )
+    now, before = (maps[:, :, step // 2 :: step, step // 2 :: step].float() for maps in (frames, others))
     difference = ((now - before).abs().mean(1) - NOISE).clamp_min(0)
     return view.per_block(difference) + 1e-6
 

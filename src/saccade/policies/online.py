@@ -14,7 +14,8 @@ from torch import Tensor
 
 from saccade.errors import ConfigError, WeightsError
 from saccade.networks.macs import count_macs
-from saccade.policies.base import KEEP, Policy, PolicyOutcome, PolicyView
+from saccade.policies.allocation import FULL, KEEP, LOW, allocate
+from saccade.policies.base import Policy, PolicyOutcome, PolicyView, highest
 from saccade.policies.boxes import box_gain
 from saccade.policies.change import ChangePolicy
 from saccade.policies.collapse import CollapseWatch, all_or_nothing, nothing_to_draw, separation
@@ -275,11 +276,11 @@ class OnlinePolicy(Policy):
                     self.macs += macs
                     logits = network(inputs)
             with torch.no_grad():
-                executed, draw = self._sample(view, logits.detach() + prior)
-                self._decision = _Decision(given, logits, prior, executed, draw, macs)
+                actions, draw = self._sample(view, logits.detach() + prior)
+                self._decision = _Decision(given, logits, prior, actions > KEEP, draw, macs)
                 if not self.frozen:
                     self._look_for_collapse(self._decision)
-                return as_actions(executed)
+                return actions
 
     def _see(self, view: PolicyView) -> tuple[Tensor, Tensor]:
         """What the network gets, and what is added to its logits ``(N, GH, GW)``."""
@@ -297,13 +298,16 @@ class OnlinePolicy(Policy):
         return inputs, prior
 
     def _sample(self, view: PolicyView, logits: Tensor) -> tuple[Tensor, Draw | None]:
+        """Actions ``(N, GH, GW)`` int8, and with ``top_k`` how blocks were drawn."""
         settings, generator = self.settings, self._generator
         assert generator is not None
         if settings.sampling == "top_k":
             if not settings.deterministic:
                 logits = logits + gumbel(view.grid, generator)  # one noise for all streams
+            if view.levels == 2:
+                return self._sample_levels(view, logits)
             draw = draw_top_k(logits, view.due, view.budget)
-            return draw.executed, draw
+            return as_actions(draw.executed), draw
         ranks = probabilities = logits.sigmoid()
         executed = probabilities > 0.5 if settings.deterministic else draw_bernoulli(probabilities, generator)
         if settings.at_least_one:
@@ -312,7 +316,25 @@ class OnlinePolicy(Policy):
             if not settings.deterministic:
                 ranks = torch.rand(ranks.shape, generator=generator, device=generator.device)
             executed = promote(executed, settings.quantise, ranks)
-        return executed, None
+        return as_actions(executed), None
+
+    def _sample_levels(self, view: PolicyView, noisy: Tensor) -> tuple[Tensor, Draw]:
+        """The same with blocks at half resolution.
+
+        The logits say what executing a block gains: how many blocks are executed, and how many of them in
+        full, is what that would make best. Which are executed is drawn by the logits, so that the probability
+        of a draw is known; which of them are in full is what gains most.
+        """
+        scale = self.settings.prior or 1.0
+        gain = ((noisy - noisy.amax((1, 2), keepdim=True)) / scale).exp()
+        unit = self._change.rank(view).to(gain)  # what half resolution leaves wrong is in units of change
+        unit = unit.sum((1, 2), keepdim=True) / gain.sum((1, 2), keepdim=True)
+        low = self._change.low_gain(view, gain * unit) / unit
+        best = allocate(gain, low, view.due, view.budget).to(view.due.device)
+        draw = draw_top_k(noisy, view.due, (best != KEEP).flatten(1).sum(1))
+        more = torch.where(draw.executed, gain - low, -torch.inf)
+        in_full = highest(more, view.due, (best == FULL).flatten(1).sum(1)) == FULL
+        return torch.where(in_full, FULL, torch.where(draw.executed, LOW, KEEP)).to(torch.int8), draw
 
     def _ready(self, inputs: Tensor) -> PolicyNetwork:
         """The network, made where there is none yet; it and the random numbers where the frames are."""

@@ -96,6 +96,12 @@ class TrainedPolicy(RankingPolicy):
         wrong = self.predictor(x).float().cpu().exp()[:, 0]
         return wrong * visible(view) * view.age
 
+    def low_gain(self, view: PolicyView, gain: Tensor) -> Tensor:
+        """As much of the gain in full as the policy ``change`` expects."""
+        rank = self._change.rank(view)
+        share = self._change.low_gain(view, rank) / rank.clamp_min(torch.finfo(rank.dtype).tiny)
+        return gain * share.to(gain)
+
 
 def read_predictor(path: str | Path) -> ErrorPredictor:
     """The network with the weights of a file, in float32.
