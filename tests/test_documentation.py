@@ -48,6 +48,15 @@ def test_the_example_of_key_frames_runs_on_a_video(
     assert said == ["key frame", "moved", "moved", "key frame"]
 
 
+def test_the_example_of_segblocks_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "segblocks.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    exec(compile(example, "segblocks.md", "exec"), {})
+    *actions, share = capsys.readouterr().out.splitlines()
+    assert "\n".join(actions).count("2") == 13
+    assert re.fullmatch(r"5\d% of the operations", share)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())

@@ -37,7 +37,7 @@ def test_optical_flow_is_listed_with_the_networks(capsys):
 def test_policies_come_with_what_they_do(capsys):
     assert main(["list", "policies"]) == 0
     out = capsys.readouterr().out
-    for name in ("all", "none", "random", "change", "trained", "online"):
+    for name in ("all", "none", "random", "change", "online", "trained", "heuristic", "middle", "oracle"):
         assert f"\n    {name} " in out
     assert "boundaries" in out
 

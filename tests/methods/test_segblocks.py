@@ -9,9 +9,11 @@ from torch import nn
 
 import saccade
 from saccade.blocks import FULL, LOW
+from saccade.blocks.grid import Grid
 from saccade.errors import ConfigError, NetworkError
-from saccade.methods.segblocks import SegBlocks, suitable_block_size
-from saccade.policies.images import detail, nearness
+from saccade.methods.segblocks import SegBlocks, blocks_in_full, suitable_block_size
+from saccade.networks.block_policy import add_block_policy
+from saccade.policies.images import detail, nearness, small_frames
 
 SIZE = (40, 64)
 GRID = (3, 4)  # blocks of 16 pixels; the last row is cut off
@@ -33,7 +35,7 @@ def method(network, **settings):
 
 
 @pytest.mark.parametrize("policy", ["heuristic", "random", "middle", "oracle"])
-@pytest.mark.parametrize(("target", "blocks"), [(0.0, 0), (0.4, 5), (1.0, 12)])
+@pytest.mark.parametrize(("target", "blocks"), [(0.0, 0), (0.4, 4), (1.0, 12)])  # ten blocks make a frame
 def test_the_target_is_met_exactly(network, frames, policy, target, blocks):
     wrapped = method(network, policy=policy, target=target)
     result = wrapped.step(frames)
@@ -97,6 +99,60 @@ def test_nearness_to_the_middle_of_a_frame_whose_last_row_is_cut_off():
     assert torch.allclose(rows, torch.tensor([16 / 40, 32 / 40, 8 / 40]))  # centres 8, 24, 36; middle 20
 
 
+class Around(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x)
+
+
+@pytest.fixture(scope="module")
+def trained(network):
+    """The same network with a policy whose logit is the red of the first pixel of a block."""
+    with pytest.raises(NetworkError, match="cannot carry a block policy"):
+        add_block_policy(network)
+    with_policy = Around(network)
+    layers = add_block_policy(with_policy).eval().layers
+    for module in layers:
+        if isinstance(module, nn.Conv2d):
+            nn.init.zeros_(module.weight)
+            middle = module.weight.shape[2] // 2
+            module.weight.data[0, 0, middle, middle] = 1.0
+    nn.init.zeros_(layers[-1].bias)
+    return with_policy
+
+
+def test_a_trained_policy_takes_the_blocks_with_the_highest_logits(trained):
+    frame = torch.zeros(1, 3, *SIZE)
+    frame[0, 0, 16:32] = torch.arange(0.0, 4.0).repeat_interleave(16)  # red rises along the second row
+    wrapped = method(trained, target=0.3)
+    assert wrapped.policy == "trained"
+    result = wrapped.step(frame)
+    assert (result.actions[0] == FULL).nonzero().tolist() == [[1, 1], [1, 2], [1, 3]]
+    pixels = 3 * 4 * 32 * 32
+    macs = pixels / 16 * 64 * (3 * 49) + (pixels / 64 + pixels / 256) * 64 * 64 * 25 + 3 * 4 * 64 * 25
+    assert result.cost.policy == macs
+    legacy = method(trained, target=0.25, legacy=True).step(frame).actions[0] == FULL  # logits above 0
+    assert legacy.nonzero().tolist() == [[1, 1], [1, 2], [1, 3]]
+
+
+def test_the_trained_policy_sees_the_nearest_pixels_and_continues_blocks_that_are_cut_off():
+    frames = torch.arange(24.0 * 32).view(1, 1, 24, 32)
+    small = small_frames(frames, (2, 2), 16, 8)
+    assert torch.equal(small[0, 0, :12], frames[0, 0, ::2, ::2])
+    assert torch.equal(small[0, 0, 12:], frames[0, 0, -1:, ::2].expand(4, 16))
+
+
+def test_weights_without_a_policy_have_another(network):
+    assert method(network).policy == "heuristic"
+    with pytest.raises(ConfigError, match="'trained' comes with the weights"):
+        method(network, policy="trained")
+    with pytest.raises(ConfigError, match="'change' is no policy of segblocks"):
+        saccade.SegBlocksConfig(policy="change")
+
+
 def test_random_blocks_begin_anew_after_a_reset(network, frames):
     wrapped = method(network, policy="random")
     first, second = wrapped.step(frames).actions, wrapped.step(frames).actions
@@ -124,6 +180,12 @@ def test_legacy_middle_is_a_band_of_rows(network):
         method(network, policy="middle", legacy=True, target=0.5).step(torch.zeros(1, 3, 64, 64)).actions
     )
     assert (actions[0] == FULL).all(1).tolist() == [False, True, True, False]
+
+
+def test_blocks_that_are_cut_off_count_as_whole_ones():
+    assert blocks_in_full(0.4, Grid(1024, 2048, 128)) == 51  # of 128: 51.2
+    assert blocks_in_full(0.4, Grid(360, 480, 64)) == 17  # 42.2 blocks make a frame, and 48 cover it
+    assert [blocks_in_full(t, Grid(17, 16, 16)) for t in (0.0, 0.9, 1.0)] == [0, 1, 2]
 
 
 def test_block_sizes_that_suit():

@@ -63,9 +63,12 @@ def _methods() -> None:
 
 def _policies() -> None:
     from saccade.cli.tables import print_rows
-    from saccade.policies.registry import policy_summaries
+    from saccade.policies.registry import image_policy_summaries, policy_summaries
 
-    print_rows("policies", ("name", "what it does"), list(policy_summaries().items()))
+    columns = ("name", "what it does")
+    print_rows("policies of blockcopy: which blocks are executed", columns, list(policy_summaries().items()))
+    images = list(image_policy_summaries().items())
+    print_rows("policies of segblocks: which blocks get full resolution", columns, images)
     print("\nUse one with: saccade run SOURCE --method blockcopy --policy NAME")
 
 

@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from saccade.blocks import FULL, LOW, BlockNetwork, EngineOptions, convert
+from saccade.blocks.grid import Grid
+from saccade.errors import ConfigError
 from saccade.methods.answers import prediction_of
 from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.configs import SegBlocksConfig
 from saccade.methods.scores import scores_of
+from saccade.networks.block_policy import block_policy, policy_logits
+from saccade.networks.macs import count_macs
 from saccade.policies.base import block_means, highest
-from saccade.policies.images import as_original, detail, nearness
+from saccade.policies.images import as_original, detail, nearness, small_frames
 from saccade.policies.reward import information_gain
 
 BLOCK_SIZES = (128, 64)
@@ -33,6 +37,16 @@ def suitable_block_size(height: int, width: int) -> int:
     return next(enough, BLOCK_SIZES[-1])
 
 
+def blocks_in_full(target: float, grid: Grid) -> int:
+    """How many blocks make a share of a frame.
+
+    A block that is cut off at the border takes as long as a whole one, and counts as one.
+    """
+    total = grid.shape[0] * grid.shape[1]
+    whole = grid.height * grid.width / grid.block**2
+    return total if target == 1 else min(total, round(target * whole))
+
+
 class SegBlocks(VideoMethod):
     """Executes a share of the blocks in full and the others at half resolution; remembers nothing.
 
@@ -40,11 +54,25 @@ class SegBlocks(VideoMethod):
         network: As for ``saccade.wrap``; also one that ``saccade.blocks.convert`` can convert for two levels.
             Frames are cast to the device and the precision of its first parameter.
         config: Its settings.
+
+    Attributes:
+        policy: What chooses the blocks, by its name.
+
+    Raises:
+        ConfigError: The trained policy is wanted, and the network has none.
     """
 
     def __init__(self, network: nn.Module, config: SegBlocksConfig | None = None) -> None:
         super().__init__()
         self.config = config or SegBlocksConfig()
+        trained = block_policy(network) is not None
+        automatic = "trained" if trained else "heuristic"
+        self.policy = automatic if self.config.policy == "auto" else self.config.policy
+        if self.policy == "trained" and not trained:
+            raise ConfigError(
+                "the policy 'trained' comes with the weights of a network, and these have none; train some "
+                "with recipes/segblocks, or use the policy heuristic"
+            )
         self.network = network.eval().to(memory_format=torch.channels_last)
         self._engines: dict[object, BlockNetwork] = {}
         self._random: dict[int, torch.Generator] = {}
@@ -90,7 +118,8 @@ class SegBlocks(VideoMethod):
         key = tuple(frames.shape[1:]), frames.dtype, frames.device
         if key not in self._engines:
             side = self.config.block_size or suitable_block_size(*frames.shape[2:])
-            options = EngineOptions(bilinear="per_block", dense_above=1.0) if self.config.legacy else None
+            legacy = EngineOptions(bilinear="per_block", dense_above=1.0)
+            options = legacy if self.config.legacy else EngineOptions(fill_batches=False)
             with torch.inference_mode(False), torch.no_grad():
                 example = torch.zeros_like(frames[:1])
                 self._engines[key] = convert(self.network, example, side, levels=2, options=options)
@@ -99,20 +128,23 @@ class SegBlocks(VideoMethod):
     def _choose(self, engine: BlockNetwork, frames: Tensor) -> tuple[Tensor, float]:
         """The blocks in full ``(N, GH, GW)`` bool, on the CPU, and the MACs that the choice took."""
         config, grid, spent = self.config, engine.grid, 0.0
-        if config.policy == "oracle":
+        if self.policy == "oracle":
             ranks, spent = self._gains(engine, frames)
-        elif config.policy == "heuristic":
+        elif self.policy == "trained":
+            ranks, spent = self._logits(engine, frames)
+        elif self.policy == "heuristic":
             ranks = detail(frames, grid.shape, grid.block)
-        elif config.policy == "middle":
+        elif self.policy == "middle":
             ranks = nearness(grid.shape, grid.height, grid.block).expand(len(frames), *grid.shape)
         else:
             draws = [torch.rand(grid.shape, generator=self._generator(n)) for n in range(len(frames))]
             ranks = torch.stack(draws)
         ranks = ranks.float().cpu()
-        if config.legacy and config.policy in ("heuristic", "middle"):
-            threshold = config.target if config.policy == "heuristic" else 1 - config.target
-            return as_original(ranks > threshold, self._generator(0)), spent
-        budget = torch.full((len(frames),), round(config.target * ranks[0].numel()))
+        thresholds = {"trained": 0.0, "heuristic": config.target, "middle": 1 - config.target}
+        if config.legacy and self.policy in thresholds:
+            return as_original(ranks > thresholds[self.policy], self._generator(0)), spent
+        count = blocks_in_full(config.target, engine.grid)
+        budget = torch.full((len(frames),), count)
         full = highest(ranks, torch.zeros_like(ranks, dtype=torch.bool), budget) == FULL
         return as_original(full, self._generator(0)) if config.legacy else full, spent
 
@@ -127,6 +159,13 @@ class SegBlocks(VideoMethod):
         different = information_gain(scores[0], scores[1], reduction=1)
         size = engine.grid.height, engine.grid.width
         return block_means(different[:, None], engine.grid.shape, size, engine.grid.block)[:, 0], spent
+
+    def _logits(self, engine: BlockNetwork, frames: Tensor) -> tuple[Tensor, float]:
+        """What the trained policy says, and what that took."""
+        policy, grid = block_policy(self.network), engine.grid
+        assert policy is not None
+        small = small_frames(frames, grid.shape, grid.block, policy.pixels)
+        return policy_logits(self.network, small), count_macs(policy, small.shape)
 
     def _generator(self, stream: int) -> torch.Generator:
         if stream not in self._random:

@@ -77,5 +77,16 @@ def online_settings(config: Any, *, detector: bool = False) -> OnlineSettings:
 
 
 def policy_summaries() -> dict[str, str]:
-    """Name -> what it does, in a line."""
+    """Name -> what it does, in a line, of those for videos: which blocks are executed."""
     return {name: (policy.__doc__ or "").strip().splitlines()[0] for name, policy in POLICIES.items()}
+
+
+def image_policy_summaries() -> dict[str, str]:
+    """The same of those for images: which blocks get full resolution."""
+    return {
+        "trained": "A small network that was trained with the weights and comes with them.",
+        "heuristic": "Blocks of which most is lost at a quarter of the resolution.",
+        "random": "Random blocks.",
+        "middle": "Rows of blocks at the middle of the frame.",
+        "oracle": "Blocks whose scores differ most between the resolutions: executes both, to compare with.",
+    }
