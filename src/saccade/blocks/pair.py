@@ -109,12 +109,13 @@ def sides(pixels: Tensor, width: int) -> list[tuple[tuple[int, int], Tensor]]:
         return []
     height, across = pixels.shape[1:3]
     middle = pixels[:, width : height - width]
-    return [
+    parts = [
         ((0, 0), pixels[:, :width]),
         ((height - width, 0), pixels[:, height - width :]),
         ((width, 0), middle[:, :, :width]),
         ((width, across - width), middle[:, :, across - width :]),
     ]
+    return [(corner, part) for corner, part in parts if part.numel()]
 
 
 def average(pixels: Tensor) -> Tensor:

@@ -70,8 +70,8 @@ class SegBlocks(VideoMethod):
         self.policy = automatic if self.config.policy == "auto" else self.config.policy
         if self.policy == "trained" and not trained:
             raise ConfigError(
-                "the policy 'trained' comes with the weights of a network, and these have none; train some "
-                "with recipes/segblocks, or use the policy heuristic"
+                "the policy 'trained' comes with the weights of a network, and these have none; import "
+                "published ones with saccade import, or use the policy heuristic"
             )
         self.network = network.eval().to(memory_format=torch.channels_last)
         self._engines: dict[object, BlockNetwork] = {}

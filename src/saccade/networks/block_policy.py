@@ -1,6 +1,6 @@
 """The policy network of SegBlocks: which blocks of an image are worth full resolution.
 
-It is trained together with a network (``recipes/segblocks/``), is kept as ``network.block_policy``, and is
+It is trained together with a network, is kept as ``network.block_policy``, and is
 saved and loaded with the network's weights.
 
 T. Verelst, T. Tuytelaars: SegBlocks: Block-Based Dynamic Resolution Networks for Real-Time Segmentation,
