@@ -49,6 +49,25 @@ def shares(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def keyframes_camvid(results: Path) -> str:
+    """What methods with key frames lose on CamVid, machine by machine."""
+    tables = []
+    for dense in sorted(results.glob("*/eval_camvid_val.json")):
+        rows = [_row(dense), *map(_row, sorted(dense.parent.glob("keyframes_camvid_val_*.json")))]
+        lines = [
+            _line(
+                f"{row['method']} {row['config'].get('interval', '')}".strip(),
+                _percent(row["gmacs"]["mean"] / row["gmacs"]["dense"]),
+                _three(row["miou"]),
+                _three(row["miou_min"]),
+            )
+            for row in rows
+        ]
+        if len(rows) > 1:
+            tables.append(_table(("method, interval", "GMACs", "mIoU", "lowest, by distance"), lines))
+    return "\n\n".join(tables)
+
+
 def policies(results: Path) -> str:
     """What each policy of BlockCopy loses on each clip, means over its seeds, machine by machine."""
     tables = []
@@ -111,6 +130,7 @@ def ghosts(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
     "shares": shares,
+    "keyframes-camvid": keyframes_camvid,
     "policies": policies,
     "clips": clips,
     "detection-pets": detection_pets,
