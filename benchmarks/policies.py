@@ -1,11 +1,12 @@
 """What the policies of BlockCopy lose against frame by frame, on real clips and the built-in world.
 
-    python benchmarks/policies.py --data DIR [--only camvid ...] [--policies change online]
+    python benchmarks/policies.py --data DIR [--only camvid ...] [--rows change online]
 
-Frame by frame runs once on each clip; then every policy, with every seed where it draws at random. All blocks
-are those of the method: motion, ages, budget and scene cuts as by default. DIR is your data, as for
-``benchmarks/clips.py``; clips that are not there are left out. Results are
-``benchmarks/results/<machine>/policies.json``, written after every clip.
+Frame by frame runs once on each clip; then every policy, with every seed where it draws at random. Motion,
+shift of scores, ages, budget and scene cuts are as by default; rows that go without one of them say so. DIR
+is your data, as for ``benchmarks/clips.py``; clips that are not there are left out. Results are
+``benchmarks/results/<machine>/policies.json``, written after every clip; rows that are measured again replace
+the old ones.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from saccade.datasets.clip import Clip, Dataset
 from saccade.evaluation.agreement import Agreement
 from saccade.evaluation.confusion import ConfusionMatrix
 from saccade.evaluation.determinism import seed_all
-from saccade.policies.registry import POLICIES
 from saccade.video.atomic import write_atomic
 
 NETWORK = "swiftnet-rn18"
@@ -47,10 +47,17 @@ CLIPS: dict[str, tuple[str | None, tuple[float, ...]]] = {
 FRAMES = 200
 """Of a video at most."""
 
-DRAW = ("random", "online")
-"""Policies that draw at random."""
+DRAW = ("online",)
+"""Rows that draw at random."""
 
-MEASURED = ("change", "trained", "online")
+ROWS: dict[str, dict[str, Any]] = {
+    "change": {"policy": "change"},
+    "trained": {"policy": "trained"},
+    "trained, not shifted": {"policy": "trained", "score_shift": False},
+    "trained, not moved": {"policy": "trained", "motion": False},
+    "online": {"policy": "online"},
+}
+"""What is measured, and its settings. Scores that do not move are not shifted either."""
 
 SEEDS = (0, 1, 2)
 
@@ -61,7 +68,7 @@ class Row:
 
     Attributes:
         clip: Its name.
-        policy: Its name; ``frame`` for frame by frame.
+        policy: One of ``ROWS``; ``frame`` for frame by frame.
         target: Share of the blocks that may be executed.
         frames: Of the clip, or of all clips of a data set.
         seeds: With which the lists were measured.
@@ -140,20 +147,20 @@ def scores(found: Labels, dense: Labels, truth: list[list[Tensor | None]], class
     return (float(agreement.compute()), *([confusion.miou()] if truth else []))
 
 
-def measure(name: str, work: Dataset | Path, network: nn.Module, policies: Sequence[str]) -> list[Row]:
-    """Frame by frame, then all policies at all targets."""
+def measure(name: str, work: Dataset | Path, network: nn.Module, wanted: Sequence[str]) -> list[Row]:
+    """Frame by frame, then all rows that are wanted, at all targets."""
     classes = 0 if isinstance(work, Path) else len(work.classes.names)
     dense, _ = run(saccade.wrap(network, saccade.FrameConfig()), work)
     frames, truth = sum(len(clip) for clip in dense), truth_of(work)
     agreement, *miou = scores(dense, dense, truth, classes)
     rows = [Row(name, "frame", 1.0, frames, (0,), (1.0,), (agreement,), tuple(miou))]
-    for policy in policies:
+    for policy in wanted:
         for target in CLIPS[name][1]:
             seeds = SEEDS if policy in DRAW else SEEDS[:1]
             executed, agreements, mious = [], [], []
             for seed in seeds:
                 seed_all(seed)
-                config = saccade.BlockCopyConfig(target=target, policy=policy, seed=seed)
+                config = saccade.BlockCopyConfig(target=target, seed=seed, **ROWS[policy])
                 labels, shares = run(saccade.wrap(network, config), work)
                 agreement, *miou = scores(labels, dense, truth, classes)
                 executed.append(round(statistics.fmean(shares), 5))
@@ -165,9 +172,21 @@ def measure(name: str, work: Dataset | Path, network: nn.Module, policies: Seque
     return rows
 
 
+def _key(row: Row) -> tuple[str, str, float]:
+    return row.clip, row.policy, row.target
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """As in ``CLIPS`` and ``ROWS``, larger targets first."""
+    names = ["frame", *ROWS]
+    return sorted(rows, key=lambda r: (list(CLIPS).index(r.clip), names.index(r.policy), -r.target))
+
+
 def show(row: Row) -> None:
     """One line on the terminal."""
-    words = [f"{row.clip:13} {row.policy:8} {row.target:4.2f}  executed {statistics.fmean(row.executed):.4f}"]
+    words = [
+        f"{row.clip:13} {row.policy:22} {row.target:4.2f}  executed {statistics.fmean(row.executed):.4f}"
+    ]
     for what in ("agreement", "miou"):
         values = getattr(row, what)
         if values:
@@ -180,23 +199,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the clips")
     parser.add_argument("--only", nargs="+", choices=CLIPS, default=list(CLIPS), help="these clips")
-    parser.add_argument("--policies", nargs="+", choices=POLICIES, default=MEASURED)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="these rows")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="default: fp32")
     arguments = parser.parse_args()
     network = saccade.load_network(NETWORK).eval()
     network = network.to(torch.bfloat16) if arguments.precision == "bf16" else network
     path = results_folder(torch.device("cpu")) / "policies.json"
-    rows: list[Row] = []
+    rows = [Row(**row) for row in json.loads(path.read_text())["rows"]] if path.exists() else []
     for name in arguments.only:
         work = open_work(name, arguments.data)
         if work is None:
             print(f"{name}: there is no {CLIPS[name][0]} in the data; left out")
             continue
-        rows += measure(name, work, network, arguments.policies)
+        new = measure(name, work, network, arguments.rows)
+        rows = in_order([*(old for old in rows if _key(old) not in map(_key, new)), *new])
         results = {
             "schema": 1,
             "benchmark": "policies",
-            "command": f"benchmarks/policies.py --policies {' '.join(arguments.policies)}",
+            "command": "benchmarks/policies.py",
             "network": NETWORK,
             "precision": arguments.precision,
             "saccade": saccade.__version__,

@@ -16,7 +16,8 @@ from saccade.evaluation.stream import Interrupted, process
 from saccade.methods import registry
 from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
 from saccade.methods.configs import BlockCopyConfig
-from saccade.policies.online import OnlinePolicy, OnlineSettings
+from saccade.policies.online import OnlinePolicy
+from saccade.policies.online_settings import OnlineSettings
 
 from .painted import HoldConfig, PaintedClip, PaintedDataset, PaintedSource, Sample, paint, painted_network
 

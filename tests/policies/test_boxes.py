@@ -8,7 +8,8 @@ from saccade.policies.base import PolicyOutcome
 from saccade.policies.boxes import box_gain, box_logits, touched
 from saccade.policies.change import ChangePolicy
 from saccade.policies.inputs import policy_inputs
-from saccade.policies.online import OnlinePolicy, OnlineSettings
+from saccade.policies.online import OnlinePolicy
+from saccade.policies.online_settings import OnlineSettings
 
 
 def boxes(*rows):

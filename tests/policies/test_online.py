@@ -9,7 +9,8 @@ import torch
 from saccade.errors import ConfigError, WeightsError
 from saccade.policies.base import FULL, PolicyOutcome, PolicyView
 from saccade.policies.change import ChangePolicy
-from saccade.policies.online import OnlinePolicy, OnlineSettings
+from saccade.policies.online import OnlinePolicy
+from saccade.policies.online_settings import OnlineSettings
 
 BLOCK = 16
 

@@ -15,8 +15,8 @@ from saccade.blocks import FULL, KEEP, LOW
 from saccade.blocks.grid import Grid
 from saccade.methods.answers import prediction_of
 from saccade.methods.base import Detections, Prediction, Segmentation
-from saccade.methods.correction import EXPLAINED, corrected
 from saccade.methods.motion import Motion, moved, owners, pixels_of_blocks
+from saccade.methods.score_shift import EXPLAINED, shifted
 from saccade.methods.scores import scores_of
 from saccade.networks.detector import Boxes, Detector
 from saccade.policies.boxes import box_logits
@@ -96,11 +96,11 @@ class PixelTask(Task):
 
     Args:
         motion: Move those of kept blocks by optical flow.
-        correction: Then shift them as those of executed blocks around them shift.
+        score_shift: Then shift them as those of executed blocks around them shift.
     """
 
-    def __init__(self, motion: bool, correction: bool) -> None:
-        self.motion, self.correction = motion, correction
+    def __init__(self, motion: bool, score_shift: bool) -> None:
+        self.motion, self.score_shift = motion, score_shift
 
     def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
         """The scores of the frame before, where things are now; zeros for streams that begin."""
@@ -118,7 +118,7 @@ class PixelTask(Task):
     def answer(
         self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
     ) -> Answer:
-        """Executed blocks as the network has them, kept ones moved and corrected.
+        """Executed blocks as the network has them, kept ones moved and shifted.
 
         Those at half resolution are between both.
         """
@@ -132,10 +132,10 @@ class PixelTask(Task):
             for action in (FULL, LOW)
         )
         kept = expected.logits
-        if self.correction:
+        if self.score_shift:
             rows, columns = owners(grid.shape, grid.block, frame, size)
             owner = (rows[:, None] * grid.shape[1] + columns).to(logits.device)
-            kept = corrected(kept, logits, full & explained(motion, full), owner, grid.shape)
+            kept = shifted(kept, logits, full & explained(motion, full), owner, grid.shape)
         if bool(low.any()):
             kept = torch.where(low[:, None], kept.lerp(logits, LOW_WEIGHT), kept)
         return Answer(torch.where(full[:, None], logits, kept))
@@ -180,6 +180,6 @@ class BoxTask(Task):
         return Answer(box_logits(prediction.frames, size), prediction.frames)
 
 
-def task_of(network: nn.Module, motion: bool, correction: bool) -> Task:
-    """The task of a network; ``motion`` and ``correction`` are for those that score pixels."""
-    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion, correction)
+def task_of(network: nn.Module, motion: bool, score_shift: bool) -> Task:
+    """The task of a network; ``motion`` and ``score_shift`` are for those that score pixels."""
+    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion, score_shift)

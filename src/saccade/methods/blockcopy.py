@@ -66,7 +66,7 @@ class BlockCopy(VideoMethod):
         self.config = config or BlockCopyConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.policy: Policy = make_policy(self.config, detector=is_detector(self.network))
-        self._task = task_of(self.network, self.config.motion, self.config.correction)
+        self._task = task_of(self.network, self.config.motion, self.config.score_shift)
         self._engines: dict[object, BlockNetwork] = {}
         self._memory: BlockMemory | None = None
 

@@ -37,7 +37,8 @@ class BlockCopyConfig:
         policy: What chooses the blocks: all, none, random, change (pixels that changed, how long ago, at
             boundaries between classes), trained (a small network, trained beforehand, says what would be
             mended) or online (learns while the video runs).
-        policy_weights: Of the trained policy, a file; None for those that come with Saccade.
+        policy_weights: Of the trained policy, a file; None for those that come with Saccade. Other policies
+            take no notice of it.
         max_age: A block is executed at the latest after so many frames; 0 for never. With a small target it
             is as many as the target allows.
         savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
@@ -45,7 +46,7 @@ class BlockCopyConfig:
         scene_cuts: Execute a frame in full where another scene begins.
         motion: Move the class scores of kept blocks along with the picture, by optical flow. The paper does
             not. Detectors have no such scores: their boxes follow from maps that stay where they are.
-        correction: Shift the scores of kept blocks as those of executed blocks around them shift, class by
+        score_shift: Shift the scores of kept blocks as those of executed blocks around them shift, class by
             class, where flow explains what is seen; goes with motion. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8
             (7.5).
@@ -72,7 +73,7 @@ class BlockCopyConfig:
     savings: float = 2.0
     scene_cuts: bool = True
     motion: bool = True
-    correction: bool = True
+    score_shift: bool = True
     policy_net: Literal["small", "resnet8"] = "small"
     legacy: bool = False
     train_interval: int | None = None

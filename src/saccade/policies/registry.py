@@ -7,7 +7,8 @@ from typing import Any
 from saccade.errors import ConfigError
 from saccade.policies.base import Policy
 from saccade.policies.change import ChangePolicy
-from saccade.policies.online import OnlinePolicy, OnlineSettings
+from saccade.policies.online import OnlinePolicy
+from saccade.policies.online_settings import OnlineSettings
 from saccade.policies.simple import AllBlocks, NoBlocks, RandomBlocks
 from saccade.policies.trained import TrainedPolicy
 

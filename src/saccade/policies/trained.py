@@ -39,9 +39,9 @@ RARE = 0.01
 class ErrorPredictor(nn.Module):
     """From features of cells to logarithms of the share of a block's labels that is expected to be wrong.
 
-    Two of them: where the block is kept, and after it was executed (which does not mend all, as its
-    surroundings are old). Both are corrections to multiples of the logarithm of what the policy ``change``
-    ranks blocks by. 26 MMACs for 8 x 16 blocks.
+    Two of them: where the block is kept, by which the policy ranks; and after it was executed (which does not
+    mend all, as its surroundings are old), which is learned beside it and not used. Both are corrections to
+    multiples of the logarithm of what the policy ``change`` ranks blocks by. 26 MMACs for 8 x 16 blocks.
     """
 
     def __init__(self) -> None:

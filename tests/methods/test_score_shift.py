@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import saccade
-from saccade.methods.correction import DOUBT, REACH, corrected, nearness
+from saccade.methods.score_shift import DOUBT, REACH, nearness, shifted
 
 GRID = (1, 3)
 OWNER = torch.arange(3).repeat_interleave(2).expand(2, 6)
@@ -25,7 +25,7 @@ def test_blocks_shift_as_by_hand():
     found[0, 0, 1, 1] = -1.0  # class 1: less of class 0
     known = torch.zeros(1, 2, 6, dtype=torch.bool)
     known[..., :2] = True  # the first block
-    result = corrected(expected, found, known, OWNER, GRID)
+    result = shifted(expected, found, known, OWNER, GRID)
     doubt = 4 * DOUBT
     for block, column in enumerate((0, 2, 4)):
         weight = math.exp(-((block / REACH) ** 2) / 2)
@@ -40,10 +40,10 @@ def test_what_is_not_known_is_not_asked():
     expected = scores([[0] * 6, [0] * 6])
     found = torch.full_like(expected, 100.0)
     known = torch.zeros(1, 2, 6, dtype=torch.bool)
-    assert torch.equal(corrected(expected, found, known, OWNER, GRID), expected)
+    assert torch.equal(shifted(expected, found, known, OWNER, GRID), expected)
     known[0, 0, 0] = True
     found[0, :, 0, 0] = expected[0, :, 0, 0]
-    assert torch.equal(corrected(expected, found, known, OWNER, GRID), expected)
+    assert torch.equal(shifted(expected, found, known, OWNER, GRID), expected)
 
 
 def test_values_that_are_not_finite_shift_nothing():
@@ -52,17 +52,17 @@ def test_values_that_are_not_finite_shift_nothing():
     found[..., :2] = torch.tensor([math.nan, math.inf, -math.inf]).view(1, 3, 1, 1)
     known = torch.zeros(1, 2, 6, dtype=torch.bool)
     known[..., :2] = True
-    assert torch.equal(corrected(expected, found, known, OWNER, GRID), expected)
+    assert torch.equal(shifted(expected, found, known, OWNER, GRID), expected)
 
 
 def test_streams_do_not_influence_each_other():
     random = torch.Generator().manual_seed(0)
     expected, found = (torch.randn(2, 3, 2, 6, generator=random) for _ in range(2))
     known = torch.rand(2, 2, 6, generator=random) < 0.5
-    both = corrected(expected, found, known, OWNER, GRID)
+    both = shifted(expected, found, known, OWNER, GRID)
     for row in range(2):
         one = slice(row, row + 1)
-        assert torch.equal(corrected(expected[one], found[one], known[one], OWNER, GRID), both[one])
+        assert torch.equal(shifted(expected[one], found[one], known[one], OWNER, GRID), both[one])
 
 
 def test_nearness_is_symmetric_and_one_for_itself():
@@ -95,9 +95,9 @@ def test_kept_blocks_learn_of_what_happens_elsewhere(dtype):
     now = before.clone()
     now[:, :, :32, :32] += 2.0  # something bright comes in at the upper left
     errors = {}
-    for correction in (True, False):
+    for shift in (True, False):
         config = saccade.BlockCopyConfig(
-            target=0.3, block_size=32, scene_cuts=False, savings=0, correction=correction
+            target=0.3, block_size=32, scene_cuts=False, savings=0, score_shift=shift
         )
         method = saccade.wrap(network, config)
         method.step(before)
@@ -105,7 +105,7 @@ def test_kept_blocks_learn_of_what_happens_elsewhere(dtype):
         kept = result.actions.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :22] == 0
         right = network(now.to(dtype)).float()
         difference = (result.prediction.logits.float() - right).abs().mean(1)[:, :22]
-        errors[correction] = float(difference[kept].mean())
+        errors[shift] = float(difference[kept].mean())
     assert errors[True] < 0.6 * errors[False]
 
 

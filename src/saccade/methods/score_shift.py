@@ -25,7 +25,7 @@ EXPLAINED = 4.0
 """A point is what it was where its grey is to this, of 255, what flow brings there."""
 
 
-def corrected(expected: Tensor, found: Tensor, known: Tensor, owner: Tensor, grid: tuple[int, int]) -> Tensor:
+def shifted(expected: Tensor, found: Tensor, known: Tensor, owner: Tensor, grid: tuple[int, int]) -> Tensor:
     """Expected scores, shifted as found ones are.
 
     Args:
