@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from saccade.cli import main
+from saccade.cli.demo import program
 from saccade.video import open_video
 
 
@@ -33,3 +35,18 @@ def test_demo_writes_a_video_and_a_row_with_its_accuracy(tmp_path, capsys):
 def test_demo_into_a_place_that_cannot_be_written(capsys):
     assert main(["demo", "-o", "/proc/out", "--frames", "1"]) == 2
     assert "cannot write /proc/out" in capsys.readouterr().err
+
+
+def test_the_command_that_is_named_can_be_typed(tmp_path, monkeypatch):
+    own = tmp_path / ".venv" / "bin" / "saccade"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(own), "demo"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == str(Path(".venv/bin/saccade"))
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program() == "saccade"
+    monkeypatch.setattr("sys.argv", ["pytest"])
+    assert program() == "saccade"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,4 +82,15 @@ def command(
         print_evaluation(record.to_dict())
     print(f"\nwrote {video}: the street, and beside it what the network sees in it")
     print(f"wrote {figures}: these figures and more")
-    print("\nNow your own:  saccade run street.mp4 -o segmented.mp4     (saccade run --help)")
+    name = program()
+    print(f"\nNow your own:  {name} run street.mp4 -o segmented.mp4     ({name} run --help)")
+
+
+def program() -> str:
+    """What to type for ``saccade`` in this shell: its name where it is found by that, else its place."""
+    started = Path(sys.argv[0])
+    found = shutil.which("saccade")
+    if started.name != "saccade" or (found is not None and Path(found).samefile(started)):
+        return "saccade"
+    here = Path.cwd()
+    return str(started.relative_to(here) if started.is_relative_to(here) else started)
