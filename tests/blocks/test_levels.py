@@ -370,6 +370,22 @@ def test_blocks_that_cannot_be_halved_are_refused(block, message, video):
     assert torch.equal(network.step(video[1, :1], filled(KEEP, 1, network.grid.shape)), output)
 
 
+class Coarse(nn.Module):
+    """A map of 9 x 12 pixels, whatever the frames are like."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.stem(nn.functional.interpolate(x, size=(9, 12)))
+
+
+def test_frames_that_are_too_small_for_a_map_of_the_network_are_refused():
+    with pytest.raises(NetworkError, match=r"3 pixels wide or high in .* low resolution use larger frames"):
+        convert(made(Coarse), torch.zeros(1, 3, 24, 32), 8, levels=2)
+
+
 class Fitting(nn.Module):
     """Pads what cannot be halved, so that for frames of half the size it does something else."""
 

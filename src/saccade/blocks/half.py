@@ -64,9 +64,11 @@ def refuse_odd_cells(full: Resolution) -> None:
     odd = next(((cell, name) for cell, _, name in sides if cell % 2), None)
     if odd is not None:
         unit = 2 * math.lcm(*{1 << (pixel - 1).bit_length() for _, pixel, _ in sides})
+        fits = full.grid.block % unit == 0  # and still there is a map that is no simple fraction of the frame
+        help = "use larger frames" if fits else f"convert with a block_size that is a multiple of {unit}"
         raise NetworkError(
             f"blocks of {full.grid.block} pixels are {odd[0]} pixels wide or high in {odd[1]}, which has no "
-            f"half: for low resolution convert with a block_size that is a multiple of {unit}"
+            f"half: for low resolution {help}"
         )
 
 
@@ -83,8 +85,8 @@ def match(full: Resolution, steps: Sequence[Step]) -> None:
         if not covers(one, other):
             raise NetworkError(
                 f"{one.operations[0].source} cannot run at low resolution: at half the size its map "
-                f"{one.shape} becomes {other.shape}, whose blocks do not cover the same; frames whose sides "
-                f"are multiples of the block size ({full.grid.block} pixels), or larger blocks, may help"
+                f"{one.shape} becomes {other.shape}, whose blocks do not cover the same; larger frames, "
+                f"larger blocks, or sides that are multiples of {full.grid.block} pixels may help"
             )
     if len(full.steps) != len(steps):
         raise NetworkError(
