@@ -54,10 +54,12 @@ def keyframes_camvid(results: Path) -> str:
     tables = []
     for dense in sorted(results.glob("*/eval_camvid_val.json")):
         rows = [_row(dense), *map(_row, sorted(dense.parent.glob("keyframes_camvid_val_*.json")))]
+        # Not every row's own dense cost: that of a TDNet is of one of its sub-networks.
+        whole = rows[0]["gmacs"]["dense"]
         lines = [
             _line(
-                f"{row['method']} {row['config'].get('interval', '')}".strip(),
-                _percent(row["gmacs"]["mean"] / row["gmacs"]["dense"]),
+                _keyframe_method(row),
+                _percent(row["gmacs"]["mean"] / whole),
                 _three(row["miou"]),
                 _three(row["miou_min"]),
             )
@@ -65,6 +67,36 @@ def keyframes_camvid(results: Path) -> str:
         ]
         if len(rows) > 1:
             tables.append(_table(("method, interval", "GMACs", "mIoU", "lowest, by distance"), lines))
+    return "\n\n".join(tables)
+
+
+def _keyframe_method(row: Row) -> str:
+    config = row["config"]
+    words = [row["method"], *([str(config["interval"])] if "interval" in config else [])]
+    if config.get("correction") == "none":
+        words.append("without correction")
+    if config.get("fuse") in ("update", "reference"):
+        words.append(f"{config['fuse']} alone")
+    return " ".join(words)
+
+
+def flow(results: Path) -> str:
+    """Errors and cost of optical flow on pairs with known flow, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/flow.json")):
+        rows = json.loads(path.read_text())["rows"]
+        lines = [
+            _line(
+                f"{row['data']}, {row['part']} pixels",
+                row["flow"],
+                f"{row['epe']:.2f}",
+                _percent(row["outliers"]),
+                _number(row["gmacs"]),
+                _number(row["ms"]),
+            )
+            for row in sorted(rows, key=lambda row: (row["data"], row["part"]))
+        ]
+        tables.append(_table(("pairs", "flow", "end-point error", "outliers", "GMACs", "ms"), lines))
     return "\n\n".join(tables)
 
 
@@ -130,6 +162,7 @@ def ghosts(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
     "shares": shares,
+    "flow": flow,
     "keyframes-camvid": keyframes_camvid,
     "policies": policies,
     "clips": clips,

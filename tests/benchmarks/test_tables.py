@@ -67,6 +67,41 @@ def test_a_table_has_a_line_for_each_row_with_its_figures(tables, results):
     ]
 
 
+def test_key_frame_methods_are_compared_with_the_dense_network_and_named_by_what_they_leave_out(
+    tables, tmp_path
+):
+    (tmp_path / "a-machine").mkdir()
+    dense = {"method": "frame", "config": {}, "gmacs": {"mean": 8.0, "dense": 8.0}, "miou": 0.68}
+    rows = {
+        "eval_camvid_val": dense | {"miou_min": 0.68},
+        "keyframes_camvid_val_accel": dense
+        | {"method": "accel", "config": {"interval": 5, "fuse": "update"}, "miou": 0.65, "miou_min": 0.64},
+        "keyframes_camvid_val_gsvnet": dense
+        | {"method": "gsvnet", "config": {"interval": 3, "correction": "none"}, "miou_min": 0.67},
+        "keyframes_camvid_val_tdnet": dense
+        | {"method": "tdnet", "gmacs": {"mean": 6.0, "dense": 5.0}, "miou": 0.6, "miou_min": None},
+    }
+    for name, row in rows.items():
+        (tmp_path / "a-machine" / f"{name}.json").write_text(json.dumps(row))
+    assert tables.keyframes_camvid(tmp_path).splitlines()[2:] == [
+        "| frame | 100 % | 0.680 | 0.680 |",
+        "| accel 5 update alone | 100 % | 0.650 | 0.640 |",
+        "| gsvnet 3 without correction | 100 % | 0.680 | 0.670 |",
+        "| tdnet | 75.0 % | 0.600 |  |",
+    ]
+
+
+def test_optical_flow_has_its_errors_by_data(tables, tmp_path):
+    (tmp_path / "a-machine").mkdir()
+    row = {"flow": "dis", "data": "kitti", "part": "all", "epe": 3.256, "outliers": 0.2, "gmacs": 0.0123}
+    other = row | {"ms": 4.2, "data": "flyingchairs", "epe": 2.0}
+    (tmp_path / "a-machine" / "flow.json").write_text(json.dumps({"rows": [row | {"ms": 5.0}, other]}))
+    assert tables.flow(tmp_path).splitlines()[2:] == [
+        "| flyingchairs, all pixels | dis | 2.00 | 20.0 % | 0.012 | 4.2 |",
+        "| kitti, all pixels | dis | 3.26 | 20.0 % | 0.012 | 5.0 |",
+    ]
+
+
 def test_policies_have_means_over_their_seeds_and_how_far_these_are_apart(tables, tmp_path):
     (tmp_path / "a-machine").mkdir()
     row = {"clip": "plaza", "policy": "online", "frames": 200, "executed": [0.14, 0.16], "miou": []}
