@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from saccade.cli.bench_plan import Setup, choose_configs, choose_setups
+from saccade.cli.bench_plan import Setup, choose_configs, choose_setups, default_network
 from saccade.errors import ConfigError
 
 
@@ -106,3 +106,11 @@ def test_every_network_at_every_size_in_every_precision():
 def test_flags_that_say_the_same_thing_are_refused(several, single, told):
     with pytest.raises(ConfigError, match=told):
         choose_setups(*several, single, "net")
+
+
+def test_methods_on_different_networks_are_measured_apart():
+    assert default_network(["frame"]) == "swiftnet-rn18"
+    assert default_network(["frame", "gsvnet", "dff"]) == "swiftnet-rn18"
+    assert default_network(["frame", "tdnet"]) == "td2-swiftnet-rn18"
+    with pytest.raises(ConfigError, match="gsvnet swiftnet-rn18, tdnet td2-swiftnet-rn18"):
+        default_network(["gsvnet", "tdnet"])

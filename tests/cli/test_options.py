@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 import pytest
 from cyclopts import App, CycloptsError, Parameter
 
-from saccade.cli.options import choose_config, describe_fields, parse_size, settings_class
+from saccade.cli.options import (
+    MethodOptions,
+    choose_config,
+    describe_fields,
+    parse_size,
+    settings_class,
+)
 from saccade.errors import ConfigError
 
 
@@ -37,10 +43,12 @@ class KeyframeConfig:
     Args:
         target: Share of the frames.
         key_interval: Frames between key frames.
+        correction: Weights, or none.
         seed: Of random choices.
     """
 
     target: float = 0.25
+    correction: str = "default"
     key_interval: int | None = None
     seed: int = 0
 
@@ -88,13 +96,25 @@ def test_size_that_cannot_be_is_refused_with_an_example(text):
 
 
 def test_every_setting_of_every_method_is_one_flag():
-    assert [f.name for f in fields(settings_class(CONFIGS))] == ["target", "policy", "halo", "key_interval"]
+    assert [f.name for f in fields(settings_class(CONFIGS))] == [
+        "target",
+        "policy",
+        "halo",
+        "correction",
+        "key_interval",
+    ]
 
 
 def test_flags_not_given_are_none_and_given_ones_have_the_type_of_the_config():
-    assert vars(parse()) == {"target": None, "policy": None, "halo": None, "key_interval": None}
+    assert not any(value is not None for value in vars(parse()).values())
     given = parse("--target", "0.125", "--no-halo", "--key-interval", "7", "--policy", "all")
-    assert vars(given) == {"target": 0.125, "policy": "all", "halo": False, "key_interval": 7}
+    assert vars(given) == {
+        "target": 0.125, "policy": "all", "halo": False, "key_interval": 7, "correction": None
+    }  # fmt: skip
+
+
+def test_the_word_none_is_a_text_like_others():
+    assert vars(parse("--correction", "none"))["correction"] == "none"
 
 
 @pytest.mark.parametrize("words", [["--target", "half"], ["--policy", "best"], ["--key-interval", "2.5"]])
@@ -113,6 +133,12 @@ def test_fields_that_an_option_of_every_command_sets_are_no_flags():
     assert "seed" not in {f.name for f in fields(settings_class(CONFIGS))}
     assert choose_config("keyframe", {}, CONFIGS, {"seed": 7}) == KeyframeConfig(seed=7)
     assert choose_config("skip", {}, CONFIGS, {"seed": 7}) == SkipConfig()
+
+
+def test_a_method_that_needs_a_network_of_its_own_gets_it_where_none_is_named():
+    assert MethodOptions(method="tdnet").chosen_network() == "td2-swiftnet-rn18"
+    assert MethodOptions(method="gsvnet").chosen_network() == "swiftnet-rn18"
+    assert MethodOptions(method="tdnet", network="td4-psp18").chosen_network() == "td4-psp18"
 
 
 def test_setting_of_another_method_is_refused_and_its_owner_named():

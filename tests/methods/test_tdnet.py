@@ -88,5 +88,5 @@ def test_state_goes_on_where_it_was_taken(td2):
 
 
 def test_other_networks_are_refused():
-    with pytest.raises(NetworkError, match="td4-psp18 and td2-psp50, not Counted"):
+    with pytest.raises(NetworkError, match="td4-psp18, td2-psp50, td2-swiftnet-rn18, not Counted"):
         saccade.wrap(Counted(), saccade.TDNetConfig())

@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from saccade.errors import NetworkError
+from saccade.networks import load_network
 from saccade.networks.dilated_resnet import DilatedResNet
 from saccade.networks.macs import count_macs
+from saccade.networks.swiftnet import SwiftNet
 from saccade.networks.tdnet import Attention, HalfPyramid, SpatialNorm, TDNet
 
 
@@ -63,6 +65,36 @@ def test_the_norm_is_over_the_map_of_each_channel():
     torch.testing.assert_close(SpatialNorm(4)(x), (x - mean) / (variance + 1e-5).sqrt())
 
 
+def test_the_norm_of_the_original_scales_every_pixel():
+    x = 3 + 2 * torch.randn(2, 4, 5, 6)
+    norm = SpatialNorm(4, (5, 6))
+    norm.weight.data, norm.bias.data = torch.randn(2, 5, 6)
+    expected = F.layer_norm(x, (5, 6), norm.weight, norm.bias)
+    torch.testing.assert_close(norm(x), expected)
+    larger = norm(torch.randn(1, 4, 9, 11))
+    assert larger.shape == (1, 4, 9, 11)
+
+
+def test_short_swiftnets_end_at_stride_8_and_cost_less_than_the_whole():
+    with torch.device("meta"):
+        network = TDNet("td2-swiftnet-rn18").eval()
+        whole = SwiftNet("resnet18").eval()
+    assert [path.backbone.feature_info.channels() for path in network.paths] == [[128, 256]] * 2
+    assert not any("layer4" in name for name, _ in network.named_parameters())
+    shape = (1, 3, 1024, 2048)
+    both = count_macs(Full(network), shape)  # two frames
+    assert both / 2 < 0.75 * count_macs(whole, shape)
+
+
+def test_every_sub_network_begins_with_the_same_backbone():
+    torch.manual_seed(0)
+    network = load_network("td2-swiftnet-rn18", weights="backbone:swiftnet-rn18-street", classes=3)
+    swiftnet = load_network("swiftnet-rn18-street")
+    for path in network.paths:
+        for name, tensor in path.backbone.state_dict().items():
+            assert torch.equal(tensor, swiftnet.backbone.state_dict()[name]), name
+
+
 def test_attention_by_hand():
     """One query pixel, two keys: weights by softmax of the products over the root of 64."""
     attention = Attention().eval()
@@ -111,7 +143,7 @@ def test_sub_networks_take_turns_and_old_frames_are_not_looked_at(td4):
     assert not torch.equal(three, td4.step(frame, 3, [seen, seen, seen])[0])
 
 
-@pytest.mark.parametrize("form", ["td4-psp18", "td2-psp50"])
+@pytest.mark.parametrize("form", ["td4-psp18", "td2-psp50", "td2-swiftnet-rn18"])
 @torch.no_grad()
 def test_any_size_and_class_count(form):
     torch.manual_seed(0)
@@ -164,7 +196,7 @@ def test_training_reaches_a_path_and_its_attention():
 
 
 def test_what_cannot_be_built():
-    with pytest.raises(NetworkError, match="choose one of td4-psp18, td2-psp50"):
+    with pytest.raises(NetworkError, match="choose one of td4-psp18, td2-psp50, td2-swiftnet-rn18"):
         TDNet("td3")
     with pytest.raises(NetworkError, match="at least one class"):
         TDNet("td4-psp18", 0)

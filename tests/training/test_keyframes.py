@@ -254,7 +254,8 @@ def test_a_fusion_learns_from_the_frame_reduced(tmp_path):
     file = train(recipe)
     fusion = load_fusion(file)
     assert network_info(fusion).class_set == CAMVID
-    assert weights_info(file).metadata["update_scale"] == "0.5"
+    assert weights_info(file).metadata["update_scale"] == "0.75"
+    assert weights_info(file).metadata["update"] == ""
     assert not torch.equal(fusion.weight, Fusion(11).weight)
     walk = FusedWalk(fusion)
     key, current = torch.randn(2, 1, 11, 4, 6)
@@ -269,6 +270,14 @@ def test_updates_are_what_the_network_says_of_smaller_frames():
     clip = answered(images, [image[0] for image in images], network, Right(), 1, update_scale=0.5)
     with torch.no_grad():
         small = network(F.avg_pool2d(normalise(torch.stack(images)), 2))
+    expected = F.interpolate(small, size=(8, 16), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(clip.updates.float(), expected, rtol=1e-2, atol=1e-2)
+    other = nn.Conv2d(3, 2, 4, stride=4)
+    clip = answered(
+        images, [image[0] for image in images], network, Right(), 1, update_scale=0.5, update=other
+    )
+    with torch.no_grad():
+        small = other(F.avg_pool2d(normalise(torch.stack(images)), 2))
     expected = F.interpolate(small, size=(8, 16), mode="bilinear", align_corners=False)
     torch.testing.assert_close(clip.updates.float(), expected, rtol=1e-2, atol=1e-2)
 
@@ -302,7 +311,7 @@ def test_clips_of_stills_and_videos(tmp_path):
 def test_what_cannot_be_trained(tmp_path):
     with pytest.raises(DatasetError, match="no clip has more than 9"):
         train(config(tmp_path, "keyframes.distances=[9]"))
-    with pytest.raises(ConfigError, match="task keyframes trains guided-correction or accel-fusion"):
+    with pytest.raises(ConfigError, match="task keyframes trains guided-correction, accel-fusion or a TDNet"):
         train(config(tmp_path, "network=swiftnet-rn18"))
     with pytest.raises(ConfigError, match="distances must be at least 1"):
         config(tmp_path, "keyframes.distances=[0]")
@@ -312,4 +321,4 @@ def test_what_cannot_be_trained(tmp_path):
 def test_recipes_can_be_read(path):
     recipe = load_recipe(path)
     assert recipe.task == "keyframes"
-    assert recipe.network in ("guided-correction", "accel-fusion")
+    assert recipe.network in ("guided-correction", "accel-fusion", "td2-swiftnet-rn18")

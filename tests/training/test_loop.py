@@ -152,6 +152,16 @@ def test_learning_rate_warms_up_and_ends_low(tmp_path: Path) -> None:
     assert rates[10] == pytest.approx(0.1)
 
 
+def test_polynomial_and_steps_by_hand(tmp_path: Path) -> None:
+    config = recipe(tmp_path, "lr=2.0", "schedule=poly", "warmup_steps=2")
+    rates = [schedule(step, 10, config) for step in (0, 1, 2, 6, 9)]
+    assert rates == pytest.approx([1.0, 2.0, 2.0, 2 * 0.5**0.9, 2 * 0.125**0.9])
+    config = recipe(
+        tmp_path, "lr=2.0", "schedule=steps", "drops=[0.5]", "warmup_share=0.25", "warmup_steps=2"
+    )
+    assert [schedule(step, 10, config) for step in (0, 2, 4, 5, 9)] == pytest.approx([0.5, 2, 2, 0.2, 0.2])
+
+
 def test_half_precision_without_the_hardware_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA, where fp16 is fine")

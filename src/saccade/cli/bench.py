@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from saccade.cli.bench_plan import Setup, choose_configs, choose_setups, plain_plan
+from saccade.cli.bench_plan import Setup, choose_configs, choose_setups, default_network, plain_plan
 from saccade.cli.data_options import DataOption, JsonFile, ProtocolName, WarmUpClips
 from saccade.cli.detection_options import Frames, Sequences, chosen_frames
 from saccade.cli.lists import NAMES, NUMBERS, SIZES, list_parameter
 from saccade.cli.options import CONFIGS, NetworkOptions, parse_pairs, read_whole
 from saccade.errors import ConfigError
+from saccade.methods.registry import DEFAULT_NETWORK
 
 if TYPE_CHECKING:
     from saccade.classes import ClassSet
@@ -119,11 +120,12 @@ def command(
     given = {"--split": split, "--data": data, "--warmup-clips": warmup_clips, "--protocol": protocol}
     given |= {"--sequences": sequences, "--frames": frames}
     _check_data_options(sources, dataset, given)
-    single = Setup(options.network, options.size, options.scale, options.precision)
+    default = DEFAULT_NETWORK if networks or options.network else default_network(methods)
+    single = Setup(options.network or default, options.size, options.scale, options.precision)
     for name in precisions:
         if name not in PRECISIONS:
             raise ConfigError(f"there is no precision {name!r}; choose from {', '.join(PRECISIONS)}")
-    setups = choose_setups(networks, sizes, scales, precisions, single, DEFAULTS.network)
+    setups = choose_setups(networks, sizes, scales, precisions, single, default)
     if options.weights not in (None, "random") and len({setup.network for setup in setups}) > 1:
         raise ConfigError("--weights are of one network; with several, name weights FILES in --networks")
     configs = choose_configs(

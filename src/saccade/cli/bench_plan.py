@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from saccade.cli.options import Configs, choose_config
 from saccade.errors import ConfigError
-from saccade.methods.registry import registered_method
+from saccade.methods.registry import DEFAULT_NETWORK, registered_method
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,19 @@ class Setup:
         words += [f"scale {self.scale:g}"] if self.scale is not None else []
         words += [self.precision] * (self.precision != "auto")
         return ", ".join(words)
+
+
+def default_network(methods: Sequence[str]) -> str:
+    """The network to measure these methods on where none is named.
+
+    Raises:
+        ConfigError: Unknown method, or they run different ones.
+    """
+    networks = {method: registered_method(method).network for method in methods if method != "frame"}
+    if len(set(networks.values())) > 1:
+        which = ", ".join(f"{method} {network}" for method, network in networks.items())
+        raise ConfigError(f"these methods run different networks ({which}); measure them one by one")
+    return next(iter(networks.values()), DEFAULT_NETWORK)
 
 
 def choose_setups(

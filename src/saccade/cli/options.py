@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 from cyclopts import Group, Parameter, Token
 
 from saccade.errors import ConfigError
-from saccade.methods.registry import list_methods, registered_method
+from saccade.methods.registry import DEFAULT_NETWORK, list_methods, registered_method
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +33,18 @@ Configs = Mapping[str, type[Any]]
 
 SHARED = ("seed",)
 """Fields of configurations that are not flags of their own, because an option of every command sets them."""
+
+DEFAULT_NETWORKS = ", ".join(
+    [
+        DEFAULT_NETWORK,
+        *(
+            f"with {name} {registered_method(name).network}"
+            for name in list_methods()
+            if registered_method(name).network != DEFAULT_NETWORK
+        ),
+    ]
+)
+"""The networks that run where none is named, for help."""
 
 CONFIGS: Configs = {name: registered_method(name).config_class for name in list_methods()}
 
@@ -66,6 +78,11 @@ def read_whole(_: type, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a whole number.") from None
+
+
+def read_text(_: type, tokens: Sequence[Token]) -> str:
+    """A string from the command line; of ``str | None`` cyclopts would read none as None: not given."""
+    return tokens[0].value
 
 
 def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
@@ -103,11 +120,12 @@ def settings_class(configs: Configs) -> type[Any]:
         types = [get_type_hints(configs[method])[name] for method in found]
         kind = reduce(or_, dict.fromkeys(types), None)
         whole = int in get_args(kind) and float not in get_args(kind)
+        converter = read_whole if whole else read_text if str in get_args(kind) else None
         help_text = describe_fields(configs[next(iter(found))]).get(name, "")
         parameter = Parameter(
             help=f"{help_text} ({', '.join(found)})",
             show_default=_default_text(found),
-            converter=read_whole if whole else None,
+            converter=converter,
             group=SETTINGS,
         )
         columns.append((name, Annotated[kind, parameter], field(default=None)))
@@ -188,12 +206,13 @@ class NetworkOptions:
     """What to run, on what, and how large; the same for every command that runs a network on video."""
 
     network: Annotated[
-        str,
+        str | None,
         Parameter(
             metavar="NAME",
+            show_default=DEFAULT_NETWORKS,
             help="Name from `saccade list networks`, weights FILE, or your own code as MODULE:CALLABLE.",
         ),
-    ] = "swiftnet-rn18"
+    ] = None
     weights: Annotated[
         str | None,
         Parameter(
@@ -226,6 +245,10 @@ class NetworkOptions:
     seed: Annotated[int, Parameter(converter=read_whole, help="Of everything random.")] = 0
     settings: Annotated[MethodSettings, Parameter(name="*")] = NO_SETTINGS
 
+    def chosen_network(self) -> str:
+        """The network that was named, or the one of most methods."""
+        return self.network or DEFAULT_NETWORK
+
     def open_network(self, size: tuple[int, int] | None = None) -> tuple[nn.Module, Placement]:
         """Load the network, and put it where it runs.
 
@@ -241,7 +264,7 @@ class NetworkOptions:
         from saccade.networks import load_network
 
         torch.manual_seed(self.seed)  # networks without weights draw theirs from it
-        network = load_network(self.network, weights=self.weights or "default")
+        network = load_network(self.chosen_network(), weights=self.weights or "default")
         placement = choose_placement(network, self.device, self.precision, size)
         return placement.apply(network), placement
 
@@ -252,6 +275,10 @@ class MethodOptions(NetworkOptions):
     """The same with a method."""
 
     method: Annotated[str, Parameter(metavar="NAME", help="Name from `saccade list methods`.")] = "frame"
+
+    def chosen_network(self) -> str:
+        """The network that was named, or that of the method."""
+        return self.network or registered_method(self.method).network
 
     def config(self) -> Any:
         """The configuration of the method, from the settings that were given.

@@ -146,7 +146,8 @@ def _shipped(network: nn.Module, config: AccelConfig, update: nn.Module | None) 
     if update is not None or config.fuse != "scores":
         return None
     weights, scale = network_info(network).weights or "", f"{config.update_scale:g}"
-    return shipped_weights(NAME, keyframe_weights=weights, flow=config.flow, update_scale=scale)
+    facts = {"keyframe_weights": weights, "flow": config.flow, "update": "", "update_scale": scale}
+    return shipped_weights(NAME, **facts)
 
 
 def _enlarged(scores: Tensor, size: tuple[int, int]) -> Tensor:

@@ -225,7 +225,7 @@ class AccelConfig:
     cut: str | None = None
     path: Literal["composed", "steps", "direct"] = "composed"
     update: str | None = None
-    update_scale: float = 0.5
+    update_scale: float = 0.75
     fuse: Literal["scores", "features", "update", "reference"] = "scores"
     fuse_at: Literal["logits", "full"] = "logits"
     fusion: str = "default"

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from saccade.methods.base import VideoMethod
 
 
+DEFAULT_NETWORK = "swiftnet-rn18"
+"""What commands run with most methods where no network is named."""
+
+
 @dataclass(frozen=True)
 class RegisteredMethod:
     """An entry of the registry.
@@ -32,11 +36,13 @@ class RegisteredMethod:
         name: Of ``--method`` and of records.
         config_class: Frozen dataclass with a default for every field.
         method: The class, called as ``method(network, config)``, or ``"package.module:Class"``.
+        network: What commands run where no network is named.
     """
 
     name: str
     config_class: type[Any]
     method: type[VideoMethod] | str
+    network: str = DEFAULT_NETWORK
 
     @property
     def method_class(self) -> type[VideoMethod]:
@@ -56,7 +62,9 @@ class RegisteredMethod:
 _METHODS: dict[str, RegisteredMethod] = {}
 
 
-def register_method(name: str, config_class: type[Any], method: type[VideoMethod] | str) -> None:
+def register_method(
+    name: str, config_class: type[Any], method: type[VideoMethod] | str, network: str = DEFAULT_NETWORK
+) -> None:
     """Give a method a name for ``--method``, and its configuration a meaning for ``wrap``.
 
     Args:
@@ -65,6 +73,7 @@ def register_method(name: str, config_class: type[Any], method: type[VideoMethod
             one method.
         method: A ``VideoMethod``, called as ``method(network, config)``; or ``"package.module:Class"``, which
             is imported when it is first used.
+        network: What commands run where no network is named.
 
     Raises:
         ConfigError: The name or the configuration belongs to another method, or is not a frozen dataclass.
@@ -77,7 +86,7 @@ def register_method(name: str, config_class: type[Any], method: type[VideoMethod
         if taken_name != taken_config:
             what = f"name {name!r}" if taken_name else f"configuration {config_class.__name__}"
             raise ConfigError(f"{what} belongs to method {entry.name!r}; use another for yours")
-    _METHODS[name] = RegisteredMethod(name, config_class, method)
+    _METHODS[name] = RegisteredMethod(name, config_class, method, network)
 
 
 def list_methods() -> list[str]:
@@ -151,4 +160,6 @@ register_method("segblocks", SegBlocksConfig, "saccade.methods.segblocks:SegBloc
 register_method("dff", DeepFeatureFlowConfig, "saccade.methods.dff:DeepFeatureFlow")
 register_method("accel", AccelConfig, "saccade.methods.accel:Accel")
 register_method("gsvnet", GSVNetConfig, "saccade.methods.gsvnet:GSVNet")
-register_method("tdnet", TDNetConfig, "saccade.methods.tdnet:TemporallyDistributed")
+register_method(
+    "tdnet", TDNetConfig, "saccade.methods.tdnet:TemporallyDistributed", network="td2-swiftnet-rn18"
+)

@@ -14,7 +14,7 @@ from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
 from saccade.methods.configs import TDNetConfig
 from saccade.networks.macs import count_macs
 from saccade.networks.registry import network_info
-from saccade.networks.tdnet import Seen, TDNet
+from saccade.networks.tdnet import FORMS, Seen, TDNet
 
 
 @dataclass(eq=False)
@@ -49,8 +49,8 @@ class TemporallyDistributed(VideoMethod):
         super().__init__()
         if not isinstance(network, TDNet):
             raise NetworkError(
-                f"method tdnet runs the networks td4-psp18 and td2-psp50, not {network_info(network).name}; "
-                "give for example --network td4-psp18 --weights FILE"
+                f"method tdnet runs the networks {', '.join(FORMS)}, not {network_info(network).name}; "
+                "name one of them, or leave the network out"
             )
         self.config = config or TDNetConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

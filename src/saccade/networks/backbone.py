@@ -37,13 +37,18 @@ def backbone_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fill_backbone(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, target: str) -> None:
-    """Load an ImageNet classifier into ``network.backbone``, without its last layer.
+    """Load an ImageNet classifier into the backbone of a network, without its last layer.
+
+    A network with several backbones gets it in each. Stages that a backbone does without are left out.
 
     Raises:
         WeightsError: The network has no backbone, or another one.
     """
     features = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIER)}
-    fill(_backbone(network, target), features, source=source, target=f"the backbone of {target}")
+    for backbone in _backbones(network, target):
+        layers = {name for name, _ in backbone.named_children()}
+        wanted = {name: tensor for name, tensor in features.items() if name.split(".")[0] in layers}
+        fill(backbone, wanted, source=source, target=f"the backbone of {target}")
 
 
 def fetch_backbone(network: nn.Module, weights: str, *, target: str) -> None:
@@ -57,7 +62,7 @@ def fetch_backbone(network: nn.Module, weights: str, *, target: str) -> None:
     Raises:
         WeightsError: The weights can neither be fetched nor are they in the cache.
     """
-    architecture = str(_backbone(network, target).pretrained_cfg["architecture"])
+    architecture = str(_backbones(network, target)[0].pretrained_cfg["architecture"])
     try:
         tensors = _timm(architecture) if weights == "imagenet" else _torchvision(architecture)
     except Exception as error:  # whatever the hub clients raise without a connection
@@ -70,11 +75,12 @@ def fetch_backbone(network: nn.Module, weights: str, *, target: str) -> None:
     fill_backbone(network, tensors, source=f"{weights!r} for {architecture}", target=target)
 
 
-def _backbone(network: nn.Module, target: str) -> Any:
-    backbone = getattr(network, "backbone", None)
-    if not isinstance(backbone, nn.Module):
+def _backbones(network: nn.Module, target: str) -> list[Any]:
+    several = getattr(network, "backbones", None)
+    found = several if isinstance(several, list) else [getattr(network, "backbone", None)]
+    if not all(isinstance(backbone, nn.Module) for backbone in found):
         raise WeightsError(f"{target} has no backbone to fill with ImageNet weights; give weights of its own")
-    return backbone
+    return found
 
 
 def _timm(architecture: str) -> dict[str, Tensor]:

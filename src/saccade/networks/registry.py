@@ -273,19 +273,27 @@ def deeplab_101(
 
 
 @register_network("td4-psp18")
-def td4_psp18(classes: int = 19) -> nn.Module:
+def td4_psp18(classes: int = 19, *, norm_grid: Sequence[int] | None = None) -> nn.Module:
     """TDNet: four sub-networks on ResNet-18 that take turns (method tdnet), logits at stride 8."""
     from saccade.networks.tdnet import TDNet
 
-    return TDNet("td4-psp18", classes)
+    return TDNet("td4-psp18", classes, norm_grid=norm_grid)
 
 
 @register_network("td2-psp50")
-def td2_psp50(classes: int = 19) -> nn.Module:
+def td2_psp50(classes: int = 19, *, norm_grid: Sequence[int] | None = None) -> nn.Module:
     """TDNet: two sub-networks on ResNet-50 that take turns (method tdnet), logits at stride 8."""
     from saccade.networks.tdnet import TDNet
 
-    return TDNet("td2-psp50", classes)
+    return TDNet("td2-psp50", classes, norm_grid=norm_grid)
+
+
+@register_network("td2-swiftnet-rn18", default_weights="tdnet-street")
+def td2_swiftnet_rn18(classes: int = 19) -> nn.Module:
+    """TDNet: two short SwiftNets on ResNet-18 that take turns (method tdnet), logits at stride 8."""
+    from saccade.networks.tdnet import TDNet
+
+    return TDNet("td2-swiftnet-rn18", classes)
 
 
 @register_network("csp-rn18", default_weights="csp-rn18-people", classes=PEDESTRIANS)

@@ -7,9 +7,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from saccade.methods import VideoMethod
+from saccade.methods import VideoMethod, choose_placement
 from saccade.methods.accel import Accel
 from saccade.methods.configs import AccelConfig
+from saccade.networks import load_network
 from saccade.networks.flow import warp
 from saccade.networks.fusion import NAME, Fusion, load_fusion
 from saccade.networks.registry import NetworkInfo, attach_info, network_info
@@ -18,14 +19,21 @@ from saccade.training.recipe import TrainConfig
 
 
 class FusionTask(KeyframesTask):
-    """Moved scores of the network, and its scores of the reduced frame, to its scores of the whole frame.
+    """Moved scores of the network, and scores of the reduced frame, to its scores of the whole frame.
+
+    The update network, which sees the reduced frame, is the same one where the recipe names no other.
 
     The method moves features and not scores where the network can be cut; what little that differs by is not
     learned.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        super().__init__(config, device, config.keyframes.update_scale)
+        keyframes = config.keyframes
+        self._update: nn.Module | None = None
+        if keyframes.update is not None:
+            update = load_network(keyframes.update)
+            self._update = choose_placement(update, str(device), "auto", config.stages[0].crop).apply(update)
+        super().__init__(config, device, keyframes.update_scale, self._update)
 
     def network(self, config: TrainConfig) -> nn.Module:
         classes = len(self.classes)
@@ -43,7 +51,9 @@ class FusionTask(KeyframesTask):
         return images[:, 1:, 3:5], key, current
 
     def metadata(self) -> dict[str, str]:
-        return super().metadata() | {"update_scale": f"{self._config.keyframes.update_scale:g}"}
+        keyframes = self._config.keyframes
+        facts = {"update": keyframes.update or "", "update_scale": f"{keyframes.update_scale:g}"}
+        return super().metadata() | facts
 
     def method(self, network: nn.Module) -> VideoMethod:
         keyframes = self._config.keyframes
@@ -51,7 +61,8 @@ class FusionTask(KeyframesTask):
             interval=max(keyframes.distances) + 1, path=keyframes.path, update_scale=keyframes.update_scale
         )
         assert isinstance(network, Fusion)
-        return Accel(self._frozen, config, flow=self._flow, fusion=copy.deepcopy(network))
+        fusion = copy.deepcopy(network)
+        return Accel(self._frozen, config, flow=self._flow, update=self._update, fusion=fusion)
 
 
 class FusedWalk(nn.Module):

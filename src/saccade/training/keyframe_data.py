@@ -65,6 +65,7 @@ class AnsweredClips:
         flow: Optical flow.
         classes: Class set of the network.
         update_scale: Factor on both sides of frames, for ``AnsweredClip.updates``; None for none.
+        update: Another network for them.
 
     Raises:
         DatasetError: A data set is missing, has other classes, or no clip is long enough.
@@ -77,6 +78,7 @@ class AnsweredClips:
         flow: FlowEstimator,
         classes: ClassSet,
         update_scale: float | None = None,
+        update: nn.Module | None = None,
     ) -> None:
         self._default = config.data
         self.farthest = max(config.keyframes.distances)
@@ -94,7 +96,9 @@ class AnsweredClips:
                         continue
                     frames = range(1, len(images))
                     self._frames += [(len(self.clips), frame) for frame in frames]
-                    clip = answered(images, labels, network, flow, self.farthest, legacy, update_scale)
+                    clip = answered(
+                        images, labels, network, flow, self.farthest, legacy, update_scale, update
+                    )
                     self.clips.append(clip)
                 if first == len(self._frames):
                     raise DatasetError(
@@ -247,6 +251,7 @@ def answered(
     farthest: int,
     legacy: bool = False,
     update_scale: float | None = None,
+    update: nn.Module | None = None,
 ) -> AnsweredClip:
     """A clip with the network's answers and the flow from every frame to those before it.
 
@@ -258,9 +263,9 @@ def answered(
         farthest: D, how many frames back.
         legacy: Resize as the original GSVNet does.
         update_scale: Factor on both sides of frames, for ``AnsweredClip.updates``; None for none.
+        update: Another network for them.
     """
-    parameter = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
-    frames = normalise(torch.stack(list(images))).to(parameter.device, parameter.dtype)
+    frames = _frames(network, images)
     scores = _scores(network, frames)
     raw = torch.stack(list(images)).float()
     pictures = picture_of(raw, (scores.shape[2], scores.shape[3]), legacy=legacy)
@@ -278,9 +283,21 @@ def answered(
     updates: Tensor | None = None
     if update_scale is not None:
         smaller = [max(1, round(side * update_scale)) for side in frames.shape[2:]]
-        updates = _scores(network, resized(frames, (smaller[0], smaller[1])))
+        updates = _scores(update or network, resized(frames, (smaller[0], smaller[1])))
         updates = F.interpolate(updates, size=grid, mode="bilinear", align_corners=False).cpu().half()
     return AnsweredClip(pictures.half(), resized(scores, grid).cpu().half(), flows.half(), ids, updates)
+
+
+@torch.no_grad()
+def network_scores(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
+    """What a network says of frames ``(3, H, W)`` uint8: ``(T, K, h, w)`` float32."""
+    return _scores(network, _frames(network, images))
+
+
+def _frames(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
+    """Normalised, where the network is and as it wants them."""
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
+    return normalise(torch.stack(list(images))).to(parameter.device, parameter.dtype)
 
 
 def _scores(network: nn.Module, frames: Tensor) -> Tensor:

@@ -29,18 +29,20 @@ from saccade.training.task import Task
 from saccade.video.frame import normalise
 
 
-class KeyframesTask(Task):
-    """Scores of later frames, from those of a key frame.
+class FrozenTask(Task):
+    """Something that answers on video, beside a frozen network for single frames.
 
     Args:
         config: The recipe.
         device: Where the frozen network runs.
-        update_scale: For methods that see every frame reduced by another network: the factor on its sides.
+
+    Raises:
+        ConfigError: The frozen network is for other classes.
     """
 
     score = "miou"
 
-    def __init__(self, config: TrainConfig, device: torch.device, update_scale: float | None = None) -> None:
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
         self._config = config
         self.classes: ClassSet = class_set(config.class_set)
         keyframes = config.keyframes
@@ -53,28 +55,9 @@ class KeyframesTask(Task):
             )
         placement = choose_placement(frozen, str(device), "auto", config.stages[0].crop)
         self._frozen = placement.apply(frozen)
-        self._flow = load_flow(keyframes.flow).to(device)
-        self._clips = AnsweredClips(config, self._frozen, self._flow, self.classes, update_scale)
-        self._weights: Tensor | None = None
-        if config.loss.class_weights != "none":
-            counts = self._clips.class_counts(len(self.classes))
-            self._weights = class_weights(config.loss.class_weights, counts).to(device)
-
-    def length(self, stage: StageConfig) -> int:
-        return len(self._clips.of(stage))
-
-    def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
-        return Walks(self._clips, stage, self._config, epoch)
-
-    def loss(self, output: Tensor, targets: Tensor) -> Tensor:
-        labels, answers = targets[:, 0].long(), targets[:, 1:]
-        loss = segmentation_loss(output, labels, self._config.loss, self._weights)
-        return loss + self._config.keyframes.distillation * distillation(output, answers)
 
     def metadata(self) -> dict[str, str]:
-        keyframes = self._config.keyframes
-        weights = network_info(self._frozen).weights
-        return {"keyframe_weights": weights or "", "flow": keyframes.flow, "path": keyframes.path}
+        return {"keyframe_weights": network_info(self._frozen).weights or ""}
 
     @abstractmethod
     def method(self, network: nn.Module) -> VideoMethod:
@@ -101,6 +84,47 @@ class KeyframesTask(Task):
                     labels = result.segmentation.labels((sample.label.shape[0], sample.label.shape[1]))
                     matrix.update(labels[0].cpu(), torch.from_numpy(sample.label))
         return float(matrix.miou())
+
+
+class KeyframesTask(FrozenTask):
+    """Scores of later frames, from those of a key frame.
+
+    Args:
+        config: The recipe.
+        device: Where the frozen network runs.
+        update_scale: For methods that see every frame reduced by another network: the factor on its sides.
+        update: That network; the frozen one by default.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        update_scale: float | None = None,
+        update: nn.Module | None = None,
+    ) -> None:
+        super().__init__(config, device)
+        self._flow = load_flow(config.keyframes.flow).to(device)
+        self._clips = AnsweredClips(config, self._frozen, self._flow, self.classes, update_scale, update)
+        self._weights: Tensor | None = None
+        if config.loss.class_weights != "none":
+            counts = self._clips.class_counts(len(self.classes))
+            self._weights = class_weights(config.loss.class_weights, counts).to(device)
+
+    def length(self, stage: StageConfig) -> int:
+        return len(self._clips.of(stage))
+
+    def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
+        return Walks(self._clips, stage, self._config, epoch)
+
+    def loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        labels, answers = targets[:, 0].long(), targets[:, 1:]
+        loss = segmentation_loss(output, labels, self._config.loss, self._weights)
+        return loss + self._config.keyframes.distillation * distillation(output, answers)
+
+    def metadata(self) -> dict[str, str]:
+        keyframes = self._config.keyframes
+        return super().metadata() | {"flow": keyframes.flow, "path": keyframes.path}
 
 
 def distillation(logits: Tensor, answers: Tensor) -> Tensor:

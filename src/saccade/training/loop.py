@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -24,8 +24,8 @@ from saccade.training.log import write_row
 from saccade.training.recipe import StageConfig, TrainConfig, as_tree
 from saccade.training.task import Task, open_task
 
-STEPS = (110 / 240, 160 / 240)
-"""Shares of a run after which CSP's learning rate falls."""
+POWER = 0.9
+"""Of the polynomial schedule."""
 
 Report = Callable[[str, int, int], None]
 """Called with (what is going on, optimiser steps done, optimiser steps in all)."""
@@ -52,7 +52,9 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = Accelerator(mixed_precision=mixed_precision(config.precision))
+    # Of networks that take turns, a step leaves some parameters without a gradient.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=config.task == "keyframes")
+    accelerator = Accelerator(mixed_precision=mixed_precision(config.precision), kwargs_handlers=[unused])
     set_seed(config.seed)
     task = open_task(config, accelerator.device)
     plan = [stage for stage in config.stages for _ in range(stage.epochs)]
@@ -173,12 +175,15 @@ def loader(task: Task, stage: StageConfig, config: TrainConfig, epoch: int) -> D
 
 
 def schedule(step: int, total: int, config: TrainConfig) -> float:
-    """Learning rate at a step: linear warm-up, then half a cosine from ``lr`` to ``lr_end``; or in steps."""
+    """Learning rate at a step: linear warm-up, then half a cosine or a polynomial; or in steps."""
     if config.schedule == "steps":
-        warm_up = 1 / 3 if step < config.warmup_steps else 1.0
-        return config.lr * warm_up * 0.1 ** sum(step >= share * total for share in STEPS)
+        warm_up = config.warmup_share if step < config.warmup_steps else 1.0
+        return config.lr * warm_up * 0.1 ** sum(step >= share * total for share in config.drops)
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
+    if config.schedule == "poly":
+        left = (total - step) / max(1, total - config.warmup_steps)
+        return float(config.lr * left**POWER)
     part = (step - config.warmup_steps) / max(1, total - 1 - config.warmup_steps)
     return config.lr_end + (config.lr - config.lr_end) * (1 + math.cos(math.pi * min(1.0, part))) / 2
 
@@ -190,7 +195,7 @@ def make_optimiser(network: nn.Module, config: TrainConfig) -> Optimizer:
         (True, config.backbone_lr_factor, config.backbone_decay_factor),
         (False, 1.0, 1.0),
     ):
-        named = [(n, p) for n, p in network.named_parameters() if n.startswith("backbone.") == in_backbone]
+        named = [(n, p) for n, p in network.named_parameters() if ("backbone" in n.split(".")) == in_backbone]
         for decays in (True, False):
             parameters = [p for _, p in named if (p.ndim > 1) == decays]
             decay = config.weight_decay * decay_factor if decays else 0.0

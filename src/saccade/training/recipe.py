@@ -96,17 +96,20 @@ class BoxConfig:
 
 @dataclass(frozen=True)
 class KeyframesConfig:
-    """What the correction of GSVNet or the fusion of Accel learns beside.
+    """What the correction of GSVNet, the fusion of Accel or a TDNet learns beside.
 
     Attributes:
         network: The frozen network: name of shipped weights, or a weights file.
-        flow: Optical flow that moves scores.
+        flow: Optical flow that moves scores; a TDNet has none.
         path: ``composed``: at once, along flows put together; ``steps``: from frame to frame, corrected each
             time, with gradients through the last two steps.
-        distances: Numbers of frames after a key frame to learn from, each as often.
+        distances: Numbers of frames after a key frame to learn from, each as often. Of TDNet, numbers of
+            frames from one sub-network's turn to the next.
         distillation: Weight of the distance to what the frozen network says of the frame itself, beside the
             cross-entropy with labels. It teaches on frames without labels too.
-        update_scale: Of Accel, factor on both sides of frames for the update network, which is the same.
+        update: Of Accel, weights of the update network; by default it is the same network.
+        update_scale: Of Accel, factor on both sides of frames for the update network.
+        size: Of TDNet, height and width that clips are brought to before crops are cut out of them.
     """
 
     network: str = "swiftnet-rn18"
@@ -114,7 +117,9 @@ class KeyframesConfig:
     path: Literal["composed", "steps"] = "composed"
     distances: tuple[int, ...] = (1, 2, 3, 4)
     distillation: float = 10.0
-    update_scale: float = 0.5
+    update: str | None = None
+    update_scale: float = 0.75
+    size: tuple[int, int] = (360, 480)
 
     def __post_init__(self) -> None:
         if not self.distances or min(self.distances) < 1:
@@ -127,11 +132,12 @@ class TrainConfig:
 
     Attributes:
         name: Name of the run; results go to ``<output>/<name>/``.
-        network: Registered name of a network, or of an optical flow, ``guided-correction``, ``accel-fusion``.
+        network: Registered name of a network, or of an optical flow, ``guided-correction``, ``accel-fusion``;
+            a TDNet is trained as a method with key frames is, beside a frozen network.
         class_set: Class set to train: ``camvid`` or ``cityscapes``, for detection ``pedestrians``; optical
             flow has none.
         task: ``segmentation``, ``detection`` with the loss of CSP, ``flow`` with end-point errors, or
-            ``keyframes`` for what corrects moved scores.
+            ``keyframes`` for what corrects moved scores, and for TDNet.
         options: Of the network's constructor, for example its width.
         data: Training data of all stages that do not name their own.
         validation: What the run is validated on; None trains without.
@@ -143,9 +149,12 @@ class TrainConfig:
         optimiser: ``adamw``, ``adam`` (weight decay as an L2 penalty) or ``sgd`` (Nesterov, momentum 0.9).
         betas: Decay rates of Adam's two moments.
         lr: Peak learning rate.
-        schedule: ``cosine``: linear warm-up, then cosine down to ``lr_end``. ``steps``, as CSP is trained: a
-            third of the learning rate as warm-up, a tenth after 46 % of the run, a hundredth after 67 %.
-        lr_end: Learning rate at the end.
+        schedule: ``cosine``: linear warm-up, then cosine down to ``lr_end``. ``poly``: linear warm-up, then
+            what is left of the run to the power of 0.9. ``steps``: a share of the learning rate as warm-up,
+            then a tenth of it after each of ``drops``.
+        lr_end: Learning rate at the end of a cosine.
+        drops: Shares of the run after which ``steps`` lower the learning rate; by default as CSP is trained.
+        warmup_share: Of the learning rate, while ``steps`` warm up.
         backbone_lr_factor: Multiplies the learning rate of the backbone.
         weight_decay: Weight decay; not applied to biases and batch norm.
         backbone_decay_factor: Multiplies the weight decay of the backbone.
@@ -155,7 +164,7 @@ class TrainConfig:
         loss: The loss of segmentation.
         boxes: For detection, which boxes are learned.
         keyframes: For key-frame methods, what is learned beside. The crop of a stage is then the size of
-            frames, and ``data`` may name ``video``, whose ``root`` is a file without labels.
+            frames (but for TDNet), and ``data`` may name ``video``, whose ``root`` is a file without labels.
         precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the machine computes it natively.
         validate_every: Epochs between validations (the last epoch is always validated).
         save_every: Epochs between checkpoints (the last epoch is always saved).
@@ -178,8 +187,10 @@ class TrainConfig:
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     lr: float = 1e-3
-    schedule: Literal["cosine", "steps"] = "cosine"
+    schedule: Literal["cosine", "poly", "steps"] = "cosine"
     lr_end: float = 1e-6
+    drops: tuple[float, ...] = (110 / 240, 160 / 240)
+    warmup_share: float = 1 / 3
     backbone_lr_factor: float = 1.0
     weight_decay: float = 1e-2
     backbone_decay_factor: float = 1.0

@@ -100,8 +100,12 @@ def open_task(config: TrainConfig, device: torch.device) -> Task:
 
 
 def _keyframes(config: TrainConfig, device: torch.device) -> Task:
-    from saccade.networks import correction, fusion
+    from saccade.networks import correction, fusion, tdnet
 
+    if config.network in tdnet.FORMS:
+        from saccade.training.turns import TurnsTask
+
+        return TurnsTask(config, device)
     match config.network:
         case correction.NAME:
             from saccade.training.correction import CorrectionTask
@@ -112,5 +116,6 @@ def _keyframes(config: TrainConfig, device: torch.device) -> Task:
 
             return FusionTask(config, device)
     raise ConfigError(
-        f"task keyframes trains {correction.NAME} or {fusion.NAME}, not {config.network}; name one of them"
+        f"task keyframes trains {correction.NAME}, {fusion.NAME} or a TDNet ({', '.join(tdnet.FORMS)}), "
+        f"not {config.network}; name one of them"
     )

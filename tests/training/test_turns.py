@@ -1,0 +1,118 @@
+"""Training of TDNet: crops of frames that follow each other, the learner, a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from saccade.classes import CAMVID
+from saccade.errors import ConfigError, DatasetError
+from saccade.networks import load_network
+from saccade.networks.tdnet import TDNet
+from saccade.networks.weights import weights_info
+from saccade.training import load_recipe, train
+from saccade.training.keyframe_data import clips_of
+from saccade.training.recipe import TrainConfig
+from saccade.training.turns import TakingTurns
+from saccade.training.turns_data import ShownClips, Turns
+from saccade.video.frame import normalise
+
+
+def config(tmp_path: Path, *overrides: str) -> TrainConfig:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"""
+name: tiny
+task: keyframes
+network: td2-swiftnet-rn18
+class_set: camvid
+output: {tmp_path / "runs"}
+keyframes: {{network: swiftnet-rn18-street, distances: [1, 2], size: [64, 96]}}
+data: [{{dataset: world, options: {{clips: 1, frames: 5, size: [64, 96], mode: panning, flow: false}}}}]
+stages: [{{epochs: 2, crop: [64, 96], scale: [1, 1], batch_size: 2, colour: 0}}]
+warmup_steps: 1
+precision: fp32
+"""
+    )
+    return load_recipe(path, overrides)
+
+
+def pool_network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, 11, 1)).eval()
+
+
+def test_crops_are_frames_in_order_and_the_answer_to_the_last(tmp_path):
+    recipe = config(tmp_path)
+    network = pool_network()
+    shown = ShownClips(recipe, network, CAMVID, 2)
+    assert shown.of(recipe.stages[0]) == [0, 1, 2]  # the last three of five: two steps back must be there
+    ((images, labels),) = clips_of(recipe.data[0], (64, 96), CAMVID, 2, recipe.seed)
+    gaps, mirrored = set(), set()
+    for epoch in range(8):
+        turns = Turns(shown, recipe.stages[0], recipe.seed, epoch)
+        for position in range(3):
+            frames, target = turns[position]
+            assert frames.shape == (2, 4, 64, 96)
+            assert target.shape == (12, 64, 96)
+            last = 2 + turns.order[position]
+            mirror = not torch.equal(target[0], labels[last].float())
+            frames, target = (x.flip(-1) if mirror else x for x in (frames, target))
+            assert torch.equal(frames[1, :3], images[last].float())
+            (gap,) = (g for g in (1, 2) if torch.equal(frames[0, :3], images[last - g].float()))
+            assert torch.equal(target[0], labels[last].float())
+            with torch.no_grad():
+                scores = network(normalise(images[last][None]))
+            expected = F.interpolate(scores, size=(64, 96), mode="bilinear")[0]
+            torch.testing.assert_close(target[1:], expected, rtol=1e-2, atol=1e-2)
+            assert (frames[:, 3] == turns.turns[position // 2]).all()
+            gaps.add(gap)
+            mirrored.add(mirror)
+    assert gaps == {1, 2}
+    assert mirrored == {True, False}
+    turns = np.concatenate([Turns(shown, recipe.stages[0], 0, epoch).turns for epoch in range(20)])
+    assert set(turns.tolist()) == {0, 1}
+
+
+def test_clips_that_are_too_short_are_refused(tmp_path):
+    recipe = config(tmp_path, "data.0.options.frames=2")
+    with pytest.raises(DatasetError, match="no clip has more than 2 frames"):
+        ShownClips(recipe, pool_network(), CAMVID, 2)
+
+
+@pytest.mark.parametrize("form", ["td2-swiftnet-rn18", "td4-psp18"])
+@pytest.mark.parametrize("turn", [0, 1])
+@torch.no_grad()
+def test_the_learner_is_the_network_over_a_stream(form, turn):
+    torch.manual_seed(1)
+    network = TDNet(form, 3).eval()
+    m = network.form.paths
+    frames = torch.randn(2, m, 3, 32, 48)
+    past = []
+    for number in range(m):
+        logits, seen = network.step(frames[:, number], turn + 1 + number, past)
+        past.append(seen)
+    whole, alone = TakingTurns(network)(frames, torch.tensor(float(turn)))
+    torch.testing.assert_close(whole, logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(alone, network.step(frames[:, -1], turn, [])[0], rtol=1e-4, atol=1e-4)
+    assert not torch.equal(whole, alone)
+
+
+def test_a_run_teaches_all_sub_networks(tmp_path):
+    recipe = config(tmp_path, "init=backbone:swiftnet-rn18-street", "stages.0.epochs=3", "ema=0", "lr=0.01")
+    file = train(recipe)
+    trained = load_network(file)
+    assert trained.info.name == "td2-swiftnet-rn18"
+    assert trained.info.class_set == CAMVID
+    assert weights_info(file).metadata["keyframe_weights"] == "swiftnet-rn18-street"
+    for path in trained.paths:
+        assert (path.norm.weight != 1).any()
+        assert int(path.backbone.bn1.num_batches_tracked) > 0
+
+
+def test_a_crop_must_fit_in_the_frames(tmp_path):
+    with pytest.raises(ConfigError, match=r"crop of \[64, 96\] does not fit .* at scale 0.5"):
+        train(config(tmp_path, "stages.0.scale=[0.5, 1]"))
