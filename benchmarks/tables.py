@@ -91,7 +91,7 @@ def flow(results: Path) -> str:
                 row["flow"],
                 f"{row['epe']:.2f}",
                 _percent(row["outliers"]),
-                _number(row["gmacs"]),
+                f"{row['gmacs']:.3f}",
                 _number(row["ms"]),
             )
             for row in sorted(rows, key=lambda row: (row["data"], row["part"]))

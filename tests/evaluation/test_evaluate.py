@@ -190,6 +190,15 @@ def test_max_frames_counts_over_the_whole_split():
     assert record.extra["labelled_frames"] == 3
 
 
+def test_max_clips_counts_clips():
+    dataset = PaintedDataset([three_frames(), three_frames()])
+    method = saccade.wrap(painted_network())
+    record = evaluate(method, dataset, max_clips=1)
+    assert (record.frames, record.extra["clips"]) == (3, 1)
+    with pytest.raises(ConfigError, match="0 is no number of clips"):
+        evaluate(method, dataset, max_clips=0)
+
+
 def test_comparison_with_frame_by_frame_execution(clock, compiler):
     # Warm-up twice; then 10 ms for the method, 40 eager, 25 compiled.
     clock([99, 99, 10], [99, 99, 99, 99, 40, 25])

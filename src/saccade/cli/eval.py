@@ -37,6 +37,14 @@ def command(
         int | None,
         Parameter(converter=read_whole, show_default="all", help="Use only so many frames of the split."),
     ] = None,
+    max_clips: Annotated[
+        int | None,
+        Parameter(
+            converter=read_whole,
+            show_default="all",
+            help="Use only so many clips of the split; on Cityscapes each has one label.",
+        ),
+    ] = None,
     warmup_clips: WarmUpClips = 0,
     compare: Annotated[
         bool,
@@ -83,9 +91,11 @@ def command(
                 raise ConfigError(
                     f"protocol {protocol} is about labels; a detector is scored by protocol clip"
                 )
+            if max_clips is not None:
+                raise ConfigError("--max-clips is for labelled pixels; a detector is given --sequences")
             record = evaluate_detection(method, opened, **common)
         else:
-            record = evaluate(method, opened, protocol=chosen, **common)
+            record = evaluate(method, opened, protocol=chosen, max_clips=max_clips, **common)
     record.extra |= {"weights": network_info(method.network).weights, "placement": placement.reason}
     try:
         if json is not None:

@@ -8,7 +8,7 @@ from itertools import chain, islice
 import numpy as np
 
 from saccade.datasets.clip import Clip, Dataset, Sample
-from saccade.errors import DatasetError, NetworkError
+from saccade.errors import ConfigError, DatasetError, NetworkError
 from saccade.evaluation.baseline import DenseBaseline
 from saccade.evaluation.determinism import deterministic
 from saccade.evaluation.meter import WARM_UP_STEPS, Meter
@@ -38,6 +38,7 @@ def evaluate(
     rehearse: int = 0,
     warmup_clips: Sequence[Clip] = (),
     max_frames: int | None = None,
+    max_clips: int | None = None,
     size: tuple[int, int] | None = None,
     scale: float | None = None,
     observers: Sequence[Observer] = (),
@@ -62,6 +63,7 @@ def evaluate(
         warmup_clips: Clips that the method runs over before everything else. What a policy learns there
             it keeps; nothing of them is scored, timed or part of any cost.
         max_frames: Only the first so many frames of the whole split are there.
+        max_clips: Only the first so many clips are there.
         size: ``(height, width)`` that frames are resized to for the network.
         scale: Factor on both sides of the frames for the network; give this or ``size``, not both.
         observers: Called with every frame.
@@ -92,7 +94,9 @@ def evaluate(
     info = network_info(method.network)
     if info.class_set is not None and info.class_set.names != dataset.classes.names:
         raise _other_classes(info.name, f"the {len(info.class_set)} of {info.class_set.name}", dataset)
-    clips = dataset.clips()
+    if max_clips is not None and max_clips < 1:
+        raise ConfigError(f"{max_clips} is no number of clips; give 1 or more")
+    clips = dataset.clips()[:max_clips]
     what = f"data set {dataset.name}, split {dataset.split}"
     total = sum(len(clip) for clip in clips)
     if total == 0:

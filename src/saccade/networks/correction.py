@@ -7,17 +7,19 @@ scores, of those of its neighbours and of the guess it is to be (guide).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.errors import NetworkError, WeightsError
-from saccade.networks.fitting import fill
+from saccade.errors import NetworkError
+from saccade.networks.beside import load_beside
 from saccade.networks.flow.warp import resized
 from saccade.networks.registry import NetworkInfo, attach_info
-from saccade.networks.weights import read_weights
+from saccade.networks.swiftnet import InputAffine
 
 NAME = "guided-correction"
 """What weights files of this network say."""
@@ -77,13 +79,22 @@ class GuidedCorrection(nn.Module):
         legacy: As published: eleven taps, the tenth of which always reads zero (its kernel was made and never
             set); their weights rectified and divided by their sum; nothing said about how well the flow
             explains the frame. By default ten taps and softmax, which starts from the moved scores.
+        input_affine: Per-channel ``(scale, shift)`` applied to the picture first, for weights that were
+            trained with other statistics; None for ours.
     """
 
-    def __init__(self, classes: int = 19, *, legacy: bool = False) -> None:
+    def __init__(
+        self,
+        classes: int = 19,
+        *,
+        legacy: bool = False,
+        input_affine: tuple[Sequence[float], Sequence[float]] | None = None,
+    ) -> None:
         super().__init__()
         if classes < 1:
             raise NetworkError(f"a segmentation network needs at least one class, not {classes}")
         self.classes, self.legacy = classes, legacy
+        self.input_affine = InputAffine(*input_affine) if input_affine else None
         self.taps = 1 + len(NEIGHBOURS) + (2 if legacy else 1)
         self.intra = nn.Sequential(
             ConvNormReLU(3, HIDDEN), ConvNormReLU(HIDDEN, HIDDEN), nn.Conv2d(HIDDEN, classes, 3, padding=1)
@@ -96,7 +107,10 @@ class GuidedCorrection(nn.Module):
             nn.init.normal_(self.guide.last.weight, std=0.01)
             nn.init.zeros_(self.guide.last.bias)
             self.guide.last.bias.data[0] = TRUST
-        attach_info(self, NetworkInfo(NAME, None, None, {"classes": classes, "legacy": legacy}))
+        options: dict[str, Any] = {"classes": classes, "legacy": legacy}
+        if input_affine:
+            options["input_affine"] = input_affine
+        attach_info(self, NetworkInfo(NAME, None, None, options))
 
     def forward(self, picture: Tensor, scores: Tensor, surprise: Tensor | None = None) -> Tensor:
         """Corrected scores.
@@ -118,7 +132,7 @@ class GuidedCorrection(nn.Module):
                 f"this correction is for {self.classes} classes, the scores are of {scores.shape[1]}; "
                 "use a correction that was trained with the same network"
             )
-        guess = self.intra(picture)
+        guess = self.intra(picture if self.input_affine is None else self.input_affine(picture))
         weights = self.weights(guess, scores, surprise).to(scores.dtype)
         guess, weights = (_enlarged(maps, scores) for maps in (guess.to(scores.dtype), weights))
         return mixed(scores, guess, weights)
@@ -220,13 +234,5 @@ def load_correction(name_or_path: str | Path) -> GuidedCorrection:
     Raises:
         WeightsError: There are none, or they are of something else.
     """
-    given = read_weights(name_or_path)
-    if given.network != NAME:
-        raise WeightsError(
-            f"{given.name} holds weights of {given.network or 'something unknown'}, not of a correction; "
-            "give those that a recipe of recipes/keyframes/ has trained"
-        )
-    correction = GuidedCorrection(**given.options)
-    fill(correction, given.tensors, source=given.name, target=NAME)
-    attach_info(correction, NetworkInfo(NAME, given.class_set, given.name, given.options))
-    return correction.eval()
+    hint = "give those that a recipe of recipes/keyframes/ has trained"
+    return load_beside(name_or_path, NAME, GuidedCorrection, f"a correction; {hint}")

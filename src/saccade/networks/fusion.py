@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from saccade.errors import NetworkError, WeightsError
-from saccade.networks.fitting import fill
+from saccade.errors import NetworkError
+from saccade.networks.beside import load_beside
 from saccade.networks.registry import NetworkInfo, attach_info
-from saccade.networks.weights import read_weights
 
 NAME = "accel-fusion"
 """What weights files of fusions say."""
@@ -61,12 +60,4 @@ def load_fusion(name_or_path: str | Path) -> Fusion:
     Raises:
         WeightsError: There are none, or they are of something else.
     """
-    given = read_weights(name_or_path)
-    if given.network != NAME:
-        raise WeightsError(
-            f"{given.name} holds weights of {given.network or 'something unknown'}, not of a fusion of Accel"
-        )
-    fusion = Fusion(**given.options)
-    fill(fusion, given.tensors, source=given.name, target=NAME)
-    attach_info(fusion, NetworkInfo(NAME, given.class_set, given.name, given.options))
-    return fusion.eval()
+    return load_beside(name_or_path, NAME, Fusion, "a fusion of Accel")

@@ -2,7 +2,8 @@
 
 The published files name the same layers differently and expect frames with other statistics. They say
 nothing about themselves, so network and class count follow from the names and shapes of the tensors.
-Those of CSP are in ``published_csp``.
+Those of other systems are in ``published_csp``, ``published_bisenet``, ``published_tdnet`` and
+``published_gsvnet``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from torch import Tensor
 from saccade.classes import CITYSCAPES
 from saccade.errors import WeightsError
 from saccade.networks.block_policy import NAME
+from saccade.networks.published_bisenet import recognise_bisenet
 from saccade.networks.published_csp import recognise_csp
+from saccade.networks.published_gsvnet import recognise_gsvnet
+from saccade.networks.published_tdnet import recognise_tdnet
 from saccade.networks.recognised import Recognised, renamed, resnet_of
 from saccade.video.frame import MEAN, STD
 
@@ -63,8 +67,12 @@ LITES: dict[tuple[int, ...], str] = {(1, 3, 3, 4, 4, 5, 1): "swiftnet-efficientn
 """Blocks per stage of an EfficientNet-Lite -> network."""
 
 
-def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+def recognise(tensors: Mapping[str, Tensor], segnet: str = "swiftnet") -> Recognised | None:
     """Find out which network a state dict without metadata belongs to; None where nothing fits.
+
+    Args:
+        tensors: By name.
+        segnet: Of a GSVNet, which network it was trained beside: ``swiftnet`` or ``bisenet``.
 
     Raises:
         WeightsError: It is a published network with a backbone that is not supported.
@@ -74,7 +82,10 @@ def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
     prefix = "net." if "net.logits.conv.weight" in tensors else ""
     if f"{prefix}logits.conv.weight" in tensors and f"{prefix}spp.spp.spp_fuse.conv.weight" in tensors:
         return _published(tensors, prefix)
-    return recognise_csp(tensors)
+    for recognise_other in (recognise_csp, recognise_bisenet, recognise_tdnet):
+        if (found := recognise_other(tensors)) is not None:
+            return found
+    return recognise_gsvnet(tensors, segnet)
 
 
 def house_to_published_affine() -> tuple[list[float], list[float]]:

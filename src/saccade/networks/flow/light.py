@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from saccade.errors import NetworkError
 from saccade.networks.flow.base import FlowEstimator, whole
 from saccade.networks.flow.warp import resized
+from saccade.networks.swiftnet import InputAffine
 
 STRIDE = 4
 """Of the flow, in pixels of the reduced frames."""
@@ -38,13 +41,22 @@ class FlowLight(FlowEstimator):
         reduction: Frames are first made smaller by this factor. The original sees an eighth.
         legacy: Reduce frames as the original does, by bilinear interpolation with aligned corners, which
             leaves pixels out; by default they are averaged.
+        input_affine: Per-channel ``(scale, shift)`` applied to the frames first, for weights that were
+            trained with other statistics; None for ours.
     """
 
-    def __init__(self, *, reduction: int = 8, legacy: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        reduction: int = 8,
+        legacy: bool = False,
+        input_affine: tuple[Sequence[float], Sequence[float]] | None = None,
+    ) -> None:
         super().__init__()
         if reduction < 1:
             raise NetworkError(f"frames cannot be reduced by a factor of {reduction}; give 1 or more")
         self.reduction, self.legacy = reduction, legacy
+        self.input_affine = InputAffine(*input_affine) if input_affine else None
         self.stem = nn.Sequential(ConvNormLeaky(6, 32, 3, stride=2), ConvNormLeaky(32, 64, 3, stride=2))
         self.wide = nn.ModuleList(ConvNormLeaky(64, 64, 3, dilation=d) for d in DILATIONS)
         self.fuse = ConvNormLeaky(64 * len(DILATIONS), 64, 1)
@@ -59,6 +71,8 @@ class FlowLight(FlowEstimator):
         return self.flow(x + self.fuse(torch.cat(levels, 1))).float() * (UNIT / STRIDE)
 
     def _reduced(self, frames: Tensor) -> Tensor:
+        if self.input_affine is not None:
+            frames = self.input_affine(frames)
         height, width = (whole(side, self.reduction, STRIDE) for side in frames.shape[2:])
         if self.legacy:
             return F.interpolate(frames, (height, width), mode="bilinear", align_corners=True)
