@@ -67,7 +67,7 @@ def test_fusions_begin_as_a_mean_as_the_current_map_or_at_random():
 def test_key_frames_and_calls_of_the_parts():
     """Acceptance check of the specification: in K frames the reference runs once, the flow K - 1 times."""
     reference, update, flow = Counted(), Counted(), Still()
-    method = Accel(reference, saccade.AccelConfig(interval=5), flow, update)
+    method = Accel(reference, saccade.AccelConfig(interval=5, update_scale=0.5), flow, update)
     results = [method.step(frame) for frame in video(5)]
     assert [bool(result.keyframe) for result in results] == [True, False, False, False, False]
     assert (reference.frames, update.frames) == (1, 4)
