@@ -127,6 +127,24 @@ class KeyframesConfig:
 
 
 @dataclass(frozen=True)
+class BlocksConfig:
+    """Blocks of two resolutions, and a policy that shares out full resolution, trained with the network.
+
+    Attributes:
+        target: Share of the blocks in full resolution.
+        block_size: Side of a block in pixels. Crops are whole blocks.
+        cost_weight: Weight of the target in the reward of the policy.
+        statistics: Of batch norm: ``own``, each resolution is normalised by its own pixels; ``joint``, both
+            by those of all pixels.
+    """
+
+    target: float = 0.4
+    block_size: int = 128
+    cost_weight: float = 1.0
+    statistics: Literal["own", "joint"] = "own"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A recipe.
 
@@ -165,6 +183,7 @@ class TrainConfig:
         boxes: For detection, which boxes are learned.
         keyframes: For key-frame methods, what is learned beside. The crop of a stage is then the size of
             frames (but for TDNet), and ``data`` may name ``video``, whose ``root`` is a file without labels.
+        blocks: For segmentation, train SegBlocks; None trains the network on whole frames.
         precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the machine computes it natively.
         validate_every: Epochs between validations (the last epoch is always validated).
         save_every: Epochs between checkpoints (the last epoch is always saved).
@@ -200,6 +219,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     boxes: BoxConfig = field(default_factory=BoxConfig)
     keyframes: KeyframesConfig = field(default_factory=KeyframesConfig)
+    blocks: BlocksConfig | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     validate_every: int = 5
     save_every: int = 1
@@ -216,6 +236,13 @@ class TrainConfig:
                 raise ConfigError(f"epochs, batch_size and crop must be positive, not {stage}")
             if not 0 < stage.scale[0] <= stage.scale[1]:
                 raise ConfigError(f"scale must be [smallest, largest] above 0, not {list(stage.scale)}")
+            if self.blocks and any(side % self.blocks.block_size for side in stage.crop):
+                raise ConfigError(
+                    f"crops must be whole blocks of {self.blocks.block_size} pixels, not {list(stage.crop)}; "
+                    "change crop, or blocks.block_size"
+                )
+        if self.blocks and (self.task != "segmentation" or not 0 <= self.blocks.target <= 1):
+            raise ConfigError(f"blocks are for segmentation, with a target from 0 to 1; not {self.blocks}")
         if self.lr <= 0 or not 0 <= self.ema < 1:
             raise ConfigError(f"lr must be above 0 and ema in [0, 1), not lr={self.lr}, ema={self.ema}")
 

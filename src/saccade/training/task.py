@@ -94,6 +94,10 @@ def open_task(config: TrainConfig, device: torch.device) -> Task:
             return FlowTask(config)
         case "keyframes":
             return _keyframes(config, device)
+    if config.blocks is not None:
+        from saccade.training.blocks import BlocksTask
+
+        return BlocksTask(config, device)
     from saccade.training.segmentation import SegmentationTask
 
     return SegmentationTask(config, device)

@@ -1,0 +1,164 @@
+"""Training of SegBlocks: rewards by hand, gradients in closed form, and a run on tiny pictures."""
+
+import csv
+import math
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import saccade
+from saccade.errors import ConfigError
+from saccade.networks import load_network
+from saccade.networks.block_policy import BlockPolicy, add_block_policy, block_policy
+from saccade.networks.macs import count_macs
+from saccade.policies.reward import policy_gradient_loss
+from saccade.policies.sampling import bernoulli_log_prob
+from saccade.training import load_recipe, train
+from saccade.training.blocks import BlocksLearner, block_losses, block_rewards
+from saccade.training.recipe import BlocksConfig
+
+from .test_loop import Stopped, write_camvid
+
+
+def test_the_policy_network_has_the_totals_of_the_paper():
+    policy = BlockPolicy()
+    assert sum(p.numel() for p in policy.parameters()) == 216_193
+    assert round(count_macs(policy, (1, 3, 8 * 32, 16 * 32)) / 1e9, 3) == 0.339
+
+
+def test_rewards_by_hand():
+    losses = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])
+    full = torch.tensor([[[True, False], [True, True]]])
+    # mean loss 4; three of four in full, target 0.25: -0.5, times 2
+    expected = torch.tensor([[[-3.0 - 1, 1.0 + 1], [1.0 - 1, 3.0 - 1]]])
+    torch.testing.assert_close(block_rewards(losses, full, 0.25, 2.0), expected)
+
+
+def test_losses_of_blocks_count_ignored_pixels_as_nothing():
+    logits = torch.zeros(1, 4, 4, 8)
+    labels = torch.zeros(1, 4, 8, dtype=torch.uint8)
+    labels[0, :2, 4:] = 255
+    losses = block_losses(logits, labels, torch.zeros(1, 1, 2, dtype=torch.bool))
+    assert losses[0, 0].tolist() == pytest.approx([math.log(4), math.log(4) / 2])
+
+
+def test_the_gradient_of_the_policy_is_that_of_its_formula():
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 2, 3, generator=random, dtype=torch.float64, requires_grad=True)
+    losses = torch.rand(2, 2, 3, generator=random, dtype=torch.float64)
+    full = torch.rand(2, 2, 3, generator=random) < 0.5
+    rewards = block_rewards(losses, full, 0.4, 1.0)
+
+    def loss(logits):
+        return policy_gradient_loss(bernoulli_log_prob(logits, full), rewards)
+
+    assert torch.autograd.gradcheck(loss, logits)
+    (found,) = torch.autograd.grad(loss(logits), logits)
+    # d log p / d logit = action - probability
+    expected = -(full.double() - logits.detach().sigmoid()) * rewards / logits.numel()
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_policy_learns_which_blocks_are_hard_and_how_many_there_may_be():
+    """REINFORCE alone, on blocks whose losses are given: the hard ones end in full, the easy ones do not."""
+    torch.manual_seed(0)
+    losses = torch.tensor([[[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0]]])
+    logits = nn.Parameter(torch.zeros(1, 1, 10))
+    optimiser = torch.optim.Adam([logits], lr=0.05)
+    for _ in range(300):
+        full = torch.rand_like(logits) < logits.detach().sigmoid()
+        rewards = block_rewards(losses, full, 0.4, 1.0)
+        optimiser.zero_grad()
+        policy_gradient_loss(bernoulli_log_prob(logits, full), rewards).backward()
+        optimiser.step()
+    assert (logits[0, 0, 6:] > 2).all()
+    assert (logits[0, 0, :6] < -2).all()
+
+
+def write_pictures(root):
+    """Those of ``write_camvid``, large enough for blocks of 64 pixels: 128x192."""
+    write_camvid(root)
+    for path in root.glob("*/*.png"):
+        with Image.open(path) as picture:
+            picture.resize((192, 128), Image.Resampling.NEAREST).save(path)
+
+
+def recipe(tmp_path, *overrides):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"""
+name: tiny
+network: bisenet-r18
+class_set: camvid
+output: {tmp_path / "runs"}
+data: [{{dataset: camvid, root: {tmp_path / "data"}, split: train}}]
+validation: {{dataset: camvid, root: {tmp_path / "data"}, split: val}}
+blocks: {{target: 0.5, block_size: 64}}
+stages: [{{epochs: 2, crop: [64, 128], batch_size: 3}}]
+warmup_steps: 1
+validate_every: 2
+precision: fp32
+"""
+    )
+    return load_recipe(path, overrides)
+
+
+def test_a_run_can_be_resumed_and_saves_network_and_policy(tmp_path, monkeypatch):
+    monkeypatch.setenv("SACCADE_AUTOTUNE", "0")
+    write_pictures(tmp_path / "data")
+    whole = recipe(tmp_path, "name=whole")
+    path = train(whole)
+    cut = recipe(tmp_path, "name=cut", "validation=null")
+
+    def power_cut(text, done, total):
+        if text.startswith("epoch 2/"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(cut, report=power_cut)
+    torch.rand(7)
+    train(cut, resume=True)
+    states = [torch.load(c.folder / "checkpoint.pt", weights_only=True) for c in (whole, cut)]
+    for key, value in states[0]["network"].items():
+        assert torch.equal(value, states[1]["network"][key]), key
+    with (whole.folder / "log.csv").open() as file:
+        assert [row["validation_miou"] != "" for row in csv.DictReader(file)] == [False, True]
+
+    network = load_network(str(path))
+    policy = block_policy(network)
+    assert policy is not None
+    saved = states[0]["average"]["block_policy.layers.9.weight"]
+    assert torch.equal(policy.layers[9].weight, saved)
+    method = saccade.wrap(network, saccade.SegBlocksConfig(target=0.5, block_size=64))
+    assert method.policy == "trained"
+    assert (method.step(torch.randn(1, 3, 128, 192)).actions == 2).sum() == 3
+
+
+def test_a_step_trains_network_and_policy(tmp_path):
+    torch.manual_seed(0)
+    config = recipe(tmp_path)
+    network = load_network("swiftnet-rn18", weights=None, classes=11, width=12).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)  # some begin at 0
+    add_block_policy(network)
+    learner = BlocksLearner(network, config.blocks).train()
+    answer = learner(torch.randn(2, 3, 64, 128))
+    assert answer.output.shape == (2, 11, 16, 32)
+    assert answer.policy.shape == answer.full.shape == (2, 1, 2)
+    rewards = torch.randn(2, 1, 2)
+    loss = answer.output.square().mean()
+    (loss + policy_gradient_loss(bernoulli_log_prob(answer.policy, answer.full), rewards)).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
+def test_crops_of_parts_of_blocks_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"whole blocks of 64 pixels, not \[64, 96\]"):
+        recipe(tmp_path, "stages.0.crop=[64, 96]")
+    with pytest.raises(ConfigError, match="blocks are for segmentation"):
+        recipe(tmp_path, "task=detection")
+    assert recipe(tmp_path).blocks == BlocksConfig(target=0.5, block_size=64)
