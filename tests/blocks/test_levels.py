@@ -136,6 +136,33 @@ def test_frames_of_any_size(make, size, random):
         step_both(network, reference, frames, random_levels(random, 2, network.grid.shape))
 
 
+class Square(nn.Module):
+    """Pools to cells that are about square: how many depends on the shape of the map."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1))
+
+    def forward(self, x):
+        x = self.stem(x)
+        grid = 2, round(2 * x.shape[3] / x.shape[2])
+        return F.interpolate(F.adaptive_avg_pool2d(x, grid), x.shape[2:], mode="bilinear")
+
+
+@torch.no_grad()
+def test_whole_values_of_another_shape_at_half_resolution_are_resized_to_it(random):
+    """A map of 12x15 pixels is pooled to 2x2, and one of 6x8 to 2x3."""
+    module = made(Square)
+    frames = torch.randn(1, 3, 48, 60, generator=random)
+    network = convert(module, frames, BLOCK, levels=2)
+    found = network.step(frames, filled(LOW))
+    half = module.stem(F.avg_pool2d(frames, 2, ceil_mode=True))
+    canvas = half.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, :, :12, :15]
+    pooled = F.interpolate(F.adaptive_avg_pool2d(canvas, (2, 2)), (2, 3), mode="bilinear")
+    half = F.interpolate(pooled, (6, 8), mode="bilinear")
+    assert_near(found, F.interpolate(half, scale_factor=2.0, mode="bilinear")[:, :, :12, :15], 1e-5)
+
+
 @torch.no_grad()
 def test_streams_come_and_go(video, random):
     _, network, reference = start(Small)

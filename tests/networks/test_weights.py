@@ -13,7 +13,14 @@ from saccade.errors import OutputError, WeightsError
 from saccade.networks import registry, weights
 from saccade.networks.fitting import fill
 from saccade.networks.registry import RegisteredNetwork, build_network
-from saccade.networks.weights import list_weights, read_weights, save_weights, shipped_weights, weights_info
+from saccade.networks.weights import (
+    list_weights,
+    read_weights,
+    save_weights,
+    shipped_weights,
+    weights_info,
+    weights_of_methods,
+)
 
 
 class Tiny(nn.Module):
@@ -226,3 +233,16 @@ def test_shipped_weights_are_found_by_what_they_say(tmp_path, monkeypatch):
     assert shipped_weights("tiny", flow="light", a="c") is None
     assert shipped_weights("tiny", other="") is None
     assert shipped_weights("large", flow="light") is None
+
+
+def test_weights_for_a_method_are_taken_where_all_methods_have_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    for name, method in (("plain", ""), ("sparse", "segblocks"), ("near", "other")):
+        save_weights(tmp_path / f"{name}.safetensors", build_network("tiny", CAMVID), {"method": method})
+    assert weights_of_methods("tiny", {"segblocks"}) == "sparse"
+    assert weights_of_methods("tiny", {"frame", "segblocks"}) == "sparse"
+    assert weights_of_methods("tiny", {"segblocks", "other"}) is None
+    assert weights_of_methods("tiny", {"segblocks", "blockcopy"}) is None
+    assert weights_of_methods("tiny", {"frame"}) is None
+    assert weights_of_methods("tiny", ()) is None
+    assert weights_of_methods("swiftnet-rn18", {"segblocks"}) is None

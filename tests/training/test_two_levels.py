@@ -15,8 +15,9 @@ from saccade.training.two_levels import Chosen, Mixed, batch_norm, run
 BLOCK = 64
 
 
-def chosen(generator, grid=(2, 3), streams=2, **settings):
-    return Chosen(torch.rand(streams, *grid, generator=generator) < 0.5, BLOCK, **settings)
+def chosen(full, size=None, **settings):
+    """Blocks of frames of this size, of whole blocks by default."""
+    return Chosen(full, BLOCK, size or (BLOCK * full.shape[1], BLOCK * full.shape[2]), **settings)
 
 
 @pytest.fixture
@@ -37,14 +38,18 @@ def lively(network):
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("swiftnet-rn18", {"width": 12}), ("swiftnet-efficientnet-lite1", {"width": 12}), ("bisenet-r18", {})],
+    ("name", "options", "size"),
+    [
+        ("swiftnet-efficientnet-lite1", {"width": 12}, (384, 512)),
+        ("bisenet-r18", {}, (200, 216)),  # 25 rows at a stride of 8, 13 at 16, 7 at 32
+    ],
 )
-def test_a_trained_network_gives_what_the_engine_gives(name, options, random):
+def test_a_trained_network_gives_what_the_engine_gives(name, options, size, random):
     torch.manual_seed(0)
     network = lively(load_network(name, weights=None, classes=5, **options)).eval()
-    frames = torch.randn(1, 3, 5 * BLOCK, 7 * BLOCK, generator=random)
-    blocks = chosen(random, (5, 7), 1)
+    frames = torch.randn(1, 3, *size, generator=random)
+    grid = [-(-side // BLOCK) for side in size]
+    blocks = chosen(torch.rand(1, *grid, generator=random) < 0.5, size)
     engine = convert(
         network,
         frames,
@@ -73,7 +78,7 @@ def test_everything_in_full_trains_as_the_network_itself(random):
     other.load_state_dict(one.state_dict())
     frames = torch.randn(2, 3, 2 * BLOCK, 2 * BLOCK, generator=random)
     full = torch.ones(2, 2, 2, dtype=torch.bool)
-    found, expected = run(one, frames, Chosen(full, BLOCK)), other(frames)
+    found, expected = run(one, frames, chosen(full)), other(frames)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     found.square().mean().backward()
     expected.square().mean().backward()
@@ -88,7 +93,7 @@ def test_nothing_in_full_trains_as_the_network_on_averaged_frames(random):
     one, other = Tiny().train(), Tiny().train()
     other.load_state_dict(one.state_dict())
     frames = torch.randn(2, 3, 2 * BLOCK, 2 * BLOCK, generator=random)
-    found = run(one, frames, Chosen(torch.zeros(2, 2, 2, dtype=torch.bool), BLOCK))
+    found = run(one, frames, chosen(torch.zeros(2, 2, 2, dtype=torch.bool)))
     expected = F.interpolate(other(F.avg_pool2d(frames, 2)), scale_factor=2.0, mode="bilinear")
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     for (name, a), b in zip(one.named_buffers(), other.buffers(), strict=True):
@@ -98,7 +103,7 @@ def test_nothing_in_full_trains_as_the_network_on_averaged_frames(random):
 def mixed_of(values, full, **settings):
     """Two blocks of two pixels beside each other, in one row and two streams."""
     values = torch.tensor(values).view(1, 1, 2, 4)
-    return Mixed.of(values, Chosen(torch.tensor([[full]]), 2, **settings))
+    return Mixed.of(values, Chosen(torch.tensor([[full]]), 2, (2, 4), **settings))
 
 
 VALUES = [[1.0, 3.0, 10.0, 30.0], [5.0, 7.0, 20.0, 40.0]]
@@ -128,6 +133,15 @@ def test_both_are_normalised_by_the_pixels_of_both():
     assert variance.item() == pytest.approx(pixels.var().item())
 
 
+def test_frozen_statistics_normalise_and_stay():
+    mean, variance = torch.tensor([2.0]), torch.tensor([4.0])
+    x = mixed_of(VALUES, [True, False], statistics="frozen")
+    y = batch_norm(x, mean, variance, training=True, momentum=0.5, eps=0.0)
+    torch.testing.assert_close(y.full, (x.full - 2) / 2)
+    torch.testing.assert_close(y.half, (x.half - 2) / 2)
+    assert (mean.item(), variance.item()) == (2.0, 4.0)
+
+
 @pytest.mark.parametrize("statistics", ["own", "joint"])
 @pytest.mark.parametrize("full", [[True, False], [False, True], [True, True], [False, False]])
 def test_gradients_are_those_of_small_differences(full, statistics, random):
@@ -138,7 +152,7 @@ def test_gradients_are_those_of_small_differences(full, statistics, random):
     scale = torch.tensor([1.5], dtype=torch.float64, requires_grad=True)
 
     def network(frames, first, second, scale):
-        x = Mixed.of(frames, Chosen(torch.tensor([[full]]), 4, statistics=statistics))
+        x = Mixed.of(frames, Chosen(torch.tensor([[full]]), 4, (4, 8), statistics=statistics))
         x = F.conv2d(x, first, padding=1)
         x = F.batch_norm(x, None, None, scale, None, training=True)
         return F.conv2d(torch.tanh(x), second, padding=1).combined()
@@ -148,12 +162,14 @@ def test_gradients_are_those_of_small_differences(full, statistics, random):
 
 def test_what_cannot_be_trained_is_named(random):
     frames = torch.randn(1, 3, BLOCK, BLOCK, generator=random)
-    blocks = Chosen(torch.ones(1, 1, 1, dtype=torch.bool), BLOCK)
+    blocks = chosen(torch.ones(1, 1, 1, dtype=torch.bool))
     with pytest.raises(NetworkError, match="uses softmax cannot be trained with blocks"):
         run(nn.Softmax2d(), frames, blocks)
     odd = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 3, 16, 1))  # a map of one pixel
-    with pytest.raises(NetworkError, match="blocks cannot be at half resolution in it"):
+    with pytest.raises(NetworkError, match="has 1x1 pixels in a map of 1x1, and no half"):
         run(odd, frames, blocks)
+    with pytest.raises(NetworkError, match=r"62x62 pixels is 30x30 .* cannot be at half resolution in it"):
+        run(nn.Conv2d(3, 4, 3), frames, blocks)
 
 
 def test_the_values_of_another_reader_are_not_changed_in_place(random):
@@ -163,6 +179,6 @@ def test_the_values_of_another_reader_are_not_changed_in_place(random):
 
     frames = torch.randn(1, 3, BLOCK, BLOCK, generator=random)
     kept = copy.deepcopy(frames)
-    found = run(Shared(), frames, Chosen(torch.ones(1, 1, 1, dtype=torch.bool), BLOCK))
+    found = run(Shared(), frames, chosen(torch.ones(1, 1, 1, dtype=torch.bool)))
     assert torch.equal(frames, kept)
     torch.testing.assert_close(found, kept.relu() + kept)

@@ -76,6 +76,17 @@ def test_legend_explains_what_can_be_seen():
     assert foot(Blocks(kept, kept)).shape[0] > foot(None).shape[0]  # one row more
 
 
+def test_legend_says_nothing_of_kept_blocks_where_blocks_have_two_resolutions_and_none_is_kept():
+    def names(*actions: int) -> list[str]:
+        grid = np.array([actions], np.int8)
+        return [entry.name for entry in Blocks(grid, np.zeros_like(grid)).legend]
+
+    assert names(2, 1) == ["full resolution", "half resolution"]
+    assert names(1, 1) == ["full resolution", "half resolution"]
+    assert names(2, 1, 0) == ["full resolution", "half resolution", "kept 1-30 frames"]
+    assert names(2, 0) == names(2, 2) == ["computed", "kept 1-30 frames"]
+
+
 def test_grid_without_a_block_size_divides_the_picture_evenly():
     image = np.full((30, 50, 3), 100, np.uint8)
     actions = np.array([[2, 0], [0, 0], [0, 2]], np.int8)

@@ -12,7 +12,7 @@ from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
 from saccade.blocks.grid import Level, Selection
 from saccade.blocks.halo import halo_of
 from saccade.blocks.options import EngineOptions
-from saccade.blocks.pair import Pair, halved
+from saccade.blocks.pair import Pair, fitted
 from saccade.blocks.resolution import Resolution, run_segment
 from saccade.blocks.segments import Segment
 from saccade.blocks.steps import PixelStep, Run, Step, WholeMap, WindowStep
@@ -80,7 +80,7 @@ class HalfRun(Run):
             return super().pixels(name, dims, size)
         there, here = self.sizes[name]
         pixels = self.full.pixels(name, dims, there)
-        return pixels if there == here else self.once(("halved", name), lambda: halved(pixels, here))
+        return pixels if there == here else self.once(("halved", name), lambda: fitted(pixels, here))
 
 
 class Levels:

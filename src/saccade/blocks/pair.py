@@ -146,6 +146,20 @@ def halved(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return average(pixels)
 
 
+def fitted(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """A whole map ``(N, h, w, P)`` in the size that it has in the network at half resolution.
+
+    That is half of it, or, for maps whose number of pixels the network chooses by the shape of others (the
+    levels of SwiftNet's pyramid: 8x10 for a map of 12x15, 8x11 for one of 6x8), one near that of the map.
+    """
+    if tuple(pixels.shape[1:3]) == size:
+        return pixels
+    if all(there <= 2 * here <= there + 1 for there, here in zip(pixels.shape[1:3], size, strict=True)):
+        return halved(pixels, size)
+    maps, mode = pixels.permute(0, 3, 1, 2), "bilinear" if pixels.is_floating_point() else "nearest"
+    return F.interpolate(maps, size, mode=mode).permute(0, 2, 3, 1).contiguous()
+
+
 def repeat_edge(pixels: Tensor, cells: Cells, level: Level) -> Tensor:
     """Cells ``(B, height, width, P)`` with the map's last row and column in place of what lies beyond it."""
     corners, sizes = cells.corner(level), (level.rows, level.columns)

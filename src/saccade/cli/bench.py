@@ -208,7 +208,8 @@ def command(
                         pairs = parse_pairs("--data", data) | chosen_frames(sequences, frames)
                         scored = open_labelled(dataset, root, split or "val", pairs, warmup_clips)
                         work = Labelled(*scored, max_frames, own.size, own.scale, protocol)
-                    network, placement = own.open_network(work.size)
+                    measured = {method_of(config).name for config in configs}
+                    network, placement = own.open_network(work.size, measured)
                     info = network_info(network)
                     recorders = _recorders(info.class_set, len(left)) if html and pictures else []
                     for record in measure_rows(

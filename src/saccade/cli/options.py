@@ -7,7 +7,7 @@ The settings of the methods are not written here: each is a field of a configura
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from functools import reduce
 from operator import or_
@@ -217,7 +217,7 @@ class NetworkOptions:
         str | None,
         Parameter(
             metavar="NAME",
-            show_default="those that come with the network",
+            show_default="those that come with the network, or for the method",
             help='Name from `saccade list weights`, a FILE, or "random".',
         ),
     ] = None
@@ -249,11 +249,15 @@ class NetworkOptions:
         """The network that was named, or the one of most methods."""
         return self.network or DEFAULT_NETWORK
 
-    def open_network(self, size: tuple[int, int] | None = None) -> tuple[nn.Module, Placement]:
+    def open_network(
+        self, size: tuple[int, int] | None = None, methods: Collection[str] = ()
+    ) -> tuple[nn.Module, Placement]:
         """Load the network, and put it where it runs.
 
         Args:
             size: ``(H, W)`` of the frames to come, where it is known.
+            methods: What it is to run by. Where no weights are named, and all of them but ``frame`` have the
+                same shipped weights of their own for this network, these are taken.
 
         Raises:
             NetworkError, WeightsError, ConfigError: As ``load_network`` and ``choose_placement``.
@@ -262,9 +266,12 @@ class NetworkOptions:
 
         from saccade.methods import choose_placement
         from saccade.networks import load_network
+        from saccade.networks.weights import weights_of_methods
 
         torch.manual_seed(self.seed)  # networks without weights draw theirs from it
-        network = load_network(self.chosen_network(), weights=self.weights or "default")
+        network_name = self.chosen_network()
+        weights = self.weights or weights_of_methods(network_name, methods) or "default"
+        network = load_network(network_name, weights=weights)
         placement = choose_placement(network, self.device, self.precision, size)
         return placement.apply(network), placement
 
@@ -298,9 +305,9 @@ class MethodOptions(NetworkOptions):
         Raises:
             NetworkError, WeightsError, ConfigError: As ``open_network`` and ``wrap``.
         """
-        from saccade.methods import wrap
+        from saccade.methods import method_of, wrap
 
-        network, placement = self.open_network(size)
+        network, placement = self.open_network(size, {method_of(config).name})
         return wrap(network, config), placement
 
 

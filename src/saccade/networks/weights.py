@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,20 @@ def shipped_weights(network: str, **facts: str) -> str | None:
         if info.network == network and all(info.metadata.get(key) == fact for key, fact in facts.items()):
             return info.name
     return None
+
+
+def weights_of_methods(network: str, methods: Collection[str]) -> str | None:
+    """Name of the shipped weights of a network that were trained for these methods.
+
+    Args:
+        network: Its name.
+        methods: Their names. Frame by frame goes along with any other.
+
+    Returns:
+        None where the methods have no weights of their own, or not the same.
+    """
+    found = {shipped_weights(network, method=method) for method in methods if method != "frame"}
+    return found.pop() if len(found) == 1 else None
 
 
 def weights_info(path: Path) -> WeightsInfo:

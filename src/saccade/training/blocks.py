@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from saccade.classes import IGNORE
 from saccade.methods import wrap
@@ -21,7 +22,8 @@ from saccade.policies.base import block_means
 from saccade.policies.images import small_frames
 from saccade.policies.reward import policy_gradient_loss, signed
 from saccade.policies.sampling import bernoulli_log_prob
-from saccade.training.recipe import BlocksConfig, TrainConfig
+from saccade.training.data import crop_generator
+from saccade.training.recipe import BlocksConfig, StageConfig, TrainConfig
 from saccade.training.segmentation import SegmentationTask
 from saccade.training.two_levels import Chosen, run
 from saccade.training.validation import validate
@@ -51,20 +53,26 @@ class BlocksLearner(nn.Module):
     Args:
         network: With a policy.
         config: Its blocks.
+        random: Draws the blocks, on the CPU; torch's own generator by default.
     """
 
-    def __init__(self, network: nn.Module, config: BlocksConfig) -> None:
+    def __init__(
+        self, network: nn.Module, config: BlocksConfig, random: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = config
+        self.random = random
 
     def forward(self, frames: Tensor) -> Answer:
-        """Normalised frames ``(N, 3, H, W)`` of whole blocks."""
+        """Normalised frames ``(N, 3, H, W)``."""
         side = self.config.block_size
-        grid = frames.shape[2] // side, frames.shape[3] // side
+        size = int(frames.shape[2]), int(frames.shape[3])
+        grid = -(-size[0] // side), -(-size[1] // side)
         logits = policy_logits(self.network, small_frames(frames, grid, side, BlockPolicy.pixels))
-        full = torch.rand_like(logits) < logits.detach().sigmoid()
-        chosen = Chosen(full, side, self.config.statistics)
+        draws = torch.rand(logits.shape, generator=self.random).to(logits.device)
+        full = draws < logits.detach().sigmoid()
+        chosen = Chosen(full, side, size, self.config.statistics)
         return Answer(run(self.network, frames, chosen), logits, full)
 
 
@@ -75,6 +83,7 @@ class BlocksTask(SegmentationTask):
         super().__init__(config, device)
         assert config.blocks is not None
         self._blocks = config.blocks
+        self._random = torch.Generator()
 
     def network(self, config: TrainConfig) -> nn.Module:
         network = super().network(config)
@@ -82,12 +91,18 @@ class BlocksTask(SegmentationTask):
         return network
 
     def learner(self, network: nn.Module) -> nn.Module:
-        return BlocksLearner(network, self._blocks)
+        return BlocksLearner(network, self._blocks, self._random)
+
+    def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
+        """Also seeds the draws of the epoch, so that a run that was resumed draws as one that was not."""
+        seed = crop_generator(self._config.seed, epoch, self.length(stage)).initial_seed()
+        self._random.manual_seed(seed)
+        return super().crops(stage, epoch)
 
     def loss(self, output: Answer, targets: Tensor) -> Tensor:
         """That of the network, and that of its policy, with the same weight."""
         first = output.output[0] if isinstance(output.output, (tuple, list)) else output.output
-        losses = block_losses(first.detach(), targets, output.full)
+        losses = block_losses(first.detach(), targets, output.full, self._blocks.block_size)
         rewards = block_rewards(losses, output.full, self._blocks.target, self._blocks.cost_weight)
         policy = policy_gradient_loss(bernoulli_log_prob(output.policy, output.full), rewards)
         return super().loss(output.output, targets) + policy
@@ -106,19 +121,20 @@ class BlocksTask(SegmentationTask):
         return score
 
 
-def block_losses(logits: Tensor, labels: Tensor, full: Tensor) -> Tensor:
+def block_losses(logits: Tensor, labels: Tensor, full: Tensor, block_size: int) -> Tensor:
     """Mean cross-entropy of the pixels of each block, ``(N, GH, GW)``; ignored ones count as 0.
 
     Args:
         logits: ``(N, K, h, w)``; resized bilinearly to the labels.
         labels: ``(N, H, W)`` integer.
         full: ``(N, GH, GW)``, one entry per block.
+        block_size: Side of a block in pixels.
     """
     logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear", align_corners=False)
     losses = F.cross_entropy(logits, labels.long(), ignore_index=IGNORE, reduction="none")
     rows, columns = full.shape[1:]
     size = int(losses.shape[1]), int(losses.shape[2])
-    return block_means(losses[:, None], (rows, columns), size, size[0] // rows)[:, 0]
+    return block_means(losses[:, None], (rows, columns), size, block_size)[:, 0]
 
 
 def block_rewards(losses: Tensor, full: Tensor, target: float, cost_weight: float) -> Tensor:

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from saccade.errors import ConfigError, TrainingError
-from saccade.networks import save_weights
+from saccade.networks import block_policy, save_weights
 from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
 from saccade.training.log import write_row
@@ -189,13 +189,18 @@ def schedule(step: int, total: int, config: TrainConfig) -> float:
 
 
 def make_optimiser(network: nn.Module, config: TrainConfig) -> Optimizer:
-    """The optimiser; weight decay on convolutions only, and factors of its own for the backbone."""
+    """The optimiser; weight decay on convolutions only, own factors for backbone and block policy."""
     groups = []
-    for in_backbone, lr_factor, decay_factor in (
-        (True, config.backbone_lr_factor, config.backbone_decay_factor),
-        (False, 1.0, 1.0),
+    parts: dict[str, list[tuple[str, nn.Parameter]]] = {"backbone": [], block_policy.NAME: [], "": []}
+    for name, parameter in network.named_parameters():
+        part = next((part for part in ("backbone", block_policy.NAME) if part in name.split(".")), "")
+        parts[part].append((name, parameter))
+    for part, lr_factor, decay_factor in (
+        ("backbone", config.backbone_lr_factor, config.backbone_decay_factor),
+        (block_policy.NAME, config.blocks.policy_lr_factor if config.blocks else 1.0, 1.0),
+        ("", 1.0, 1.0),
     ):
-        named = [(n, p) for n, p in network.named_parameters() if ("backbone" in n.split(".")) == in_backbone]
+        named = parts[part]
         for decays in (True, False):
             parameters = [p for _, p in named if (p.ndim > 1) == decays]
             decay = config.weight_decay * decay_factor if decays else 0.0

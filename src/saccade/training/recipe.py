@@ -132,16 +132,19 @@ class BlocksConfig:
 
     Attributes:
         target: Share of the blocks in full resolution.
-        block_size: Side of a block in pixels. Crops are whole blocks.
+        block_size: Side of a block in pixels. At the right and bottom of crops blocks may be cut off.
         cost_weight: Weight of the target in the reward of the policy.
-        statistics: Of batch norm: ``own``, each resolution is normalised by its own pixels; ``joint``, both
+        policy_lr_factor: Multiplies the learning rate of the policy.
+        statistics: Of batch norm: ``frozen``, those that the recipe starts from, which stay as they are;
+            ``own``, as the original, each resolution is normalised by its own pixels; ``joint``, both
             by those of all pixels.
     """
 
     target: float = 0.4
     block_size: int = 128
     cost_weight: float = 1.0
-    statistics: Literal["own", "joint"] = "own"
+    policy_lr_factor: float = 1.0
+    statistics: Literal["frozen", "own", "joint"] = "own"
 
 
 @dataclass(frozen=True)
@@ -236,11 +239,6 @@ class TrainConfig:
                 raise ConfigError(f"epochs, batch_size and crop must be positive, not {stage}")
             if not 0 < stage.scale[0] <= stage.scale[1]:
                 raise ConfigError(f"scale must be [smallest, largest] above 0, not {list(stage.scale)}")
-            if self.blocks and any(side % self.blocks.block_size for side in stage.crop):
-                raise ConfigError(
-                    f"crops must be whole blocks of {self.blocks.block_size} pixels, not {list(stage.crop)}; "
-                    "change crop, or blocks.block_size"
-                )
         if self.blocks and (self.task != "segmentation" or not 0 <= self.blocks.target <= 1):
             raise ConfigError(f"blocks are for segmentation, with a target from 0 to 1; not {self.blocks}")
         if self.lr <= 0 or not 0 <= self.ema < 1:

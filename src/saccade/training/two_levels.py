@@ -5,7 +5,7 @@ and batch norm by the statistics of the batch, so it is done on whole maps here:
 full resolution and at half, and each operation is done to both. Before an operation that looks beyond a
 pixel, pixels of blocks that belong to the other resolution are filled in, as between blocks in the engine:
 from full resolution as the mean of 2x2 pixels, from half resolution as the nearest pixel. So the result is
-that of the engine.
+that of the engine, also where blocks are cut off at the border.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.blocks.grid import Grid, Selection
+from saccade.blocks.half import half_grid
 from saccade.errors import NetworkError
 
-Statistics = Literal["own", "joint"]
+Statistics = Literal["frozen", "own", "joint"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,29 +31,44 @@ class Chosen:
 
     Attributes:
         full: ``(N, GH, GW)`` bool.
-        block_size: Side of a block in pixels of the frames; these are whole blocks.
-        statistics: What batch norm in training normalises by: ``own``, as the original, each resolution by
-            the mean and variance of its own pixels; or ``joint``, both by those of all pixels.
+        block_size: Side of a block in pixels of the frames.
+        size: Height and width of the frames.
+        statistics: What batch norm in training normalises by: ``frozen``, the running mean and variance,
+            which stay as they are; ``own``, as the original, each resolution by the mean and variance of its
+            own pixels; ``joint``, both by those of all pixels.
     """
 
     full: Tensor
     block_size: int
+    size: tuple[int, int]
     statistics: Statistics = "own"
-    _masks: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
+    _masks: dict[object, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
-    def mask(self, size: Sequence[int]) -> Tensor:
-        """``(N, 1, h, w)`` bool: the pixels of a map of this size that belong to full blocks."""
-        height, width = size
-        rows, columns = self.full.shape[1:]
-        if height % rows or width % columns:
-            raise NetworkError(
-                f"a map of {height}x{width} pixels cannot be cut into {rows}x{columns} blocks evenly; train "
-                "with crops and blocks whose sides are multiples of 64 times the network's stride over 32"
-            )
-        if (height, width) not in self._masks:
-            wide = self.full.repeat_interleave(height // rows, 1).repeat_interleave(width // columns, 2)
-            self._masks[height, width] = wide[:, None]
-        return self._masks[height, width]
+    def masks(self, size: Sequence[int], half: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """``(N, 1, h, w)`` bool: the pixels of a map, and of the same map at half resolution, of full blocks.
+
+        Args:
+            size: Height and width of the map.
+            half: The same at half resolution.
+
+        Raises:
+            NetworkError: A block has no half in such a map.
+        """
+        key = tuple(size), tuple(half)
+        if key not in self._masks:
+            grid = Grid(*self.size, self.block_size)
+            levels = grid.level(*key[0]), half_grid(grid).level(*key[1])
+            if any(one != 2 * other for one, other in zip(*(level.cell for level in levels), strict=True)):
+                height, width = levels[0].cell
+                raise NetworkError(
+                    f"a block of {self.block_size} pixels has {height}x{width} pixels in a map of "
+                    f"{key[0][0]}x{key[0][1]}, and no half; train with larger blocks"
+                )
+            active = self.full.cpu().numpy()
+            selection = Selection(grid, active, self.full.device)
+            one, other = (selection.covered(level)[:, None] for level in levels)
+            self._masks[key] = one, other
+        return self._masks[key]
 
 
 class Mixed:
@@ -70,7 +87,7 @@ class Mixed:
     def __init__(
         self, full: Tensor, half: Tensor, chosen: Chosen, *, settled: bool = False, whole: bool = False
     ) -> None:
-        if not whole and half.shape[2:] != (full.shape[2] // 2, full.shape[3] // 2):
+        if not whole and half.shape[2:] != (-(-full.shape[2] // 2), -(-full.shape[3] // 2)):
             raise NetworkError(
                 f"a map of {full.shape[2]}x{full.shape[3]} pixels is {half.shape[2]}x{half.shape[3]} for "
                 "frames of half the size, so that blocks cannot be at half resolution in it; train with "
@@ -85,24 +102,30 @@ class Mixed:
     @classmethod
     def of(cls, frames: Tensor, chosen: Chosen) -> Mixed:
         """Frames ``(N, 3, H, W)``; blocks at half resolution see the means of 2x2 pixels."""
-        return cls(frames, F.avg_pool2d(frames, 2), chosen)
+        return cls(frames, F.avg_pool2d(frames, 2, ceil_mode=True), chosen)
 
     def settled(self) -> Mixed:
         """With the pixels that belong to the other resolution filled in."""
         if self._settled:
             return self
-        on, on_half = self.chosen.mask(self.full.shape[2:]), self.chosen.mask(self.half.shape[2:])
-        full = torch.where(on, self.full, doubled(self.half))
-        half = torch.where(on_half, F.avg_pool2d(self.full, 2), self.half)
+        on, on_half = self.masks()
+        height, width = self.full.shape[2:]
+        full = torch.where(on, self.full, doubled(self.half)[:, :, :height, :width])
+        half = torch.where(on_half, halved(self.full), self.half)
         return Mixed(full, half, self.chosen, settled=True)
+
+    def masks(self) -> tuple[Tensor, Tensor]:
+        """``(N, 1, h, w)`` bool: its pixels of full blocks, at full resolution and at half."""
+        return self.chosen.masks(self.full.shape[2:], self.half.shape[2:])
 
     def combined(self) -> Tensor:
         """As the network gives it back: half resolution is enlarged bilinearly."""
         if self.whole:
             return self.full
         value = self.settled()
+        height, width = value.full.shape[2:]
         enlarged = F.interpolate(value.half, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return torch.where(self.chosen.mask(value.full.shape[2:]), value.full, enlarged)
+        return torch.where(self.masks()[0], value.full, enlarged[:, :, :height, :width])
 
     # What modules ask their inputs, and do to them without a function of torch
 
@@ -164,6 +187,8 @@ class Mixed:
         if func in POINTWISE:
             kwargs.pop("inplace", None)  # the same map may be filled in for another reader
             return both(func, args, kwargs)
+        if func is torch.conv2d and tuple(args[1].shape[2:]) == (1, 1):  # looks at no other pixel
+            return both(func, args, kwargs, average=False)
         if func in WINDOWS:
             return both(func, settled(args), kwargs, average=False)
         if func is F.interpolate:
@@ -233,7 +258,7 @@ def both(
         if isinstance(value, (list, tuple)):
             return type(value)(half(v) for v in value)
         shows_all = isinstance(value, Tensor) and value.ndim == 4 and value.shape[2:] == size
-        return F.avg_pool2d(value, 2) if average and shows_all else value
+        return halved(value) if average and shows_all else value
 
     def full(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
@@ -272,9 +297,15 @@ def doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
+def halved(x: Tensor) -> Tensor:
+    """Means of 2x2 pixels, ``(N, C, h, w)`` to half of it, rounded up; an odd edge is repeated."""
+    odd = x.shape[2] % 2, x.shape[3] % 2
+    return F.avg_pool2d(F.pad(x, (0, odd[1], 0, odd[0]), mode="replicate") if any(odd) else x, 2)
+
+
 def interpolate(x: Mixed, size: Any = None, scale_factor: Any = None, **kwargs: Any) -> Mixed:
     """Resizing; a size is that at full resolution."""
-    small: Any = size // 2 if isinstance(size, int) else size and [side // 2 for side in size]
+    small: Any = -(-size // 2) if isinstance(size, int) else size and [-(-side // 2) for side in size]
     full = F.interpolate(x.full, size, scale_factor, **kwargs)
     if x.whole and size is None:
         return Mixed(full, full, x.chosen, whole=True)
@@ -291,16 +322,19 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Mixed:
-    """Batch norm; in training by statistics of the pixels that count at each resolution.
+    """Batch norm; in training by the statistics of the pixels that count at each resolution.
 
     The running mean and variance take the means of those of both resolutions, weighted by their numbers of
     pixels. With ``joint`` statistics the variance of all pixels counts, between the resolutions, too.
     """
+    if training and x.chosen.statistics == "frozen" and running_mean is not None:
+        training = False
     if not training or x.whole:
         return both(F.batch_norm, (x, running_mean, running_var, weight, bias, training, momentum, eps), {})
     wide = torch.promote_types(x.dtype, torch.float32)
     maps = [map_.to(wide) for map_ in (x.full, x.half)]
-    masks = [x.chosen.mask(x.full.shape[2:]), ~x.chosen.mask(x.half.shape[2:])]
+    on, on_half = x.masks()
+    masks = [on, ~on_half]
     counts = [mask.sum().to(wide) for mask in masks]
     total = counts[0] + counts[1]
 

@@ -49,10 +49,11 @@ class Blocks:
     @property
     def legend(self) -> tuple[Entry, ...]:
         """What to say of them at the foot of the picture."""
-        entries = [Entry("computed", (FULL_COLOUR,), outline=True)]
-        if (self.actions == LOW).any():
-            entries.append(Entry("low resolution", (LOW_COLOUR,), outline=True))
-        if self.ages is not None:
+        low, kept = (self.actions == LOW).any(), (self.actions == KEEP).any()
+        entries = [Entry("full resolution" if low else "computed", (FULL_COLOUR,), outline=True)]
+        if low:
+            entries.append(Entry("half resolution", (LOW_COLOUR,), outline=True))
+        if self.ages is not None and (kept or not low):
             shades = brightness(np.array(_AGES_IN_LEGEND))[:, None]
             greys = np.rint(210 * shades + np.array(_AGED_COLOUR) * (1 - shades)).astype(int).tolist()
             entries.append(Entry(f"kept 1-{OLDEST} frames", tuple((r, g, b) for r, g, b in greys)))
