@@ -281,6 +281,13 @@ def test_blocks_suit_the_frames(size, side):
     assert suitable_block_size(*size) == side
 
 
+@pytest.mark.parametrize(
+    ("size", "side"), [((1024, 2048), 128), ((720, 1280), 64), ((576, 768), 32), ((360, 480), 32)]
+)
+def test_blocks_suit_boxes(size, side):
+    assert suitable_block_size(*size, boxes=True) == side
+
+
 @pytest.mark.parametrize("wrong", [{"target": 0}, {"target": 1.5}, {"block_size": 0}, {"max_age": -1}])
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

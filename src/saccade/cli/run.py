@@ -143,7 +143,7 @@ def command(
             record.save(stats)
             written.append(stats)
     finally:
-        print_run(record.to_dict())
+        print_run(record.to_dict(), boxes=detector)
     print()
     for path in written:
         print(f"wrote {path}")

@@ -20,11 +20,14 @@ SHORTEST_TIMELINE = 8
 WIDEST_TIMELINE = 60
 """Columns."""
 
+FOR_SCORES = ("score_shift",)
+"""Settings that detectors do not have."""
 
-def print_run(record: Values) -> None:
-    """The table of ``saccade run``."""
+
+def print_run(record: Values, *, boxes: bool = False) -> None:
+    """The table of ``saccade run``; ``boxes``: with a detector."""
     sources = record["sources"]
-    print_facts(", ".join(sources), _what(record) | _speed(record))
+    print_facts(", ".join(sources), _what(record, boxes) | _speed(record))
     _print_timeline(record["timeline"])
     _say_notes(record)
 
@@ -32,9 +35,10 @@ def print_run(record: Values) -> None:
 def print_evaluation(record: Values) -> None:
     """The tables of ``saccade eval``."""
     title = f"{record['dataset']}, split {record['split']}"
-    accuracy = _accuracy(record) if record["iou_per_class"] is not None else detection_accuracy(record)
-    print_facts(title, _what(record) | accuracy | _speed(record))
-    if record["iou_per_class"] is not None:
+    boxes = record["iou_per_class"] is None
+    accuracy = detection_accuracy(record) if boxes else _accuracy(record)
+    print_facts(title, _what(record, boxes) | accuracy | _speed(record))
+    if not boxes:
         print_rows(
             "IoU per class",
             ("class", "IoU"),
@@ -82,12 +86,18 @@ def _say_notes(record: Values) -> None:
         say(note)
 
 
-def settings_text(config: Values) -> str:
-    """A configuration in words; empty for a method without settings."""
+def settings_text(config: Values, *, boxes: bool = False) -> str:
+    """A configuration in words; empty for a method without settings.
+
+    Args:
+        config: Its fields.
+        boxes: Of a run with a detector: what is for class scores is left out.
+    """
     words = {True: "yes", False: "no", None: "none"}
     return ", ".join(
         f"{name.replace('_', ' ')} {words[value] if value is None or isinstance(value, bool) else value}"
         for name, value in config.items()
+        if not (boxes and name in FOR_SCORES)
     )
 
 
@@ -111,8 +121,8 @@ def frames_text(record: Values) -> str:
     return frames
 
 
-def _what(record: Values) -> dict[str, str]:
-    settings = settings_text(record["config"])
+def _what(record: Values, boxes: bool) -> dict[str, str]:
+    settings = settings_text(record["config"], boxes=boxes)
     return {
         "network": network_text(record),
         "method": f"{record['method']} ({settings})" if settings else record["method"],

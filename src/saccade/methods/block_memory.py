@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saccade.blocks import KEEP, LOW, BlockNetwork, kernels
 from saccade.methods.block_tasks import Answer
-from saccade.methods.motion import Motion, pixels_of_blocks
+from saccade.methods.motion import LastFrames, pixels_of_blocks
 from saccade.policies.ageing import Ageing
 from saccade.policies.budget import Budget
 from saccade.policies.images import blurred
@@ -25,7 +25,7 @@ class BlockMemory:
         engine: The converted network.
         ageing: Ages and deadlines of the blocks.
         cuts: What scene cuts are found by.
-        motion: What the scores of kept blocks are moved by.
+        motion: What the scores of kept blocks, or boxes, are moved by.
         fresh: For each stream, whether its next frame is its first.
         budgets: The account of each stream.
         seen: ``(N, H, W, 3)``, what each block was last executed on, blurred where that was at half
@@ -37,7 +37,7 @@ class BlockMemory:
     engine: BlockNetwork
     ageing: Ageing
     cuts: SceneCuts
-    motion: Motion
+    motion: LastFrames
     fresh: list[bool] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     seen: Tensor | None = None

@@ -1,4 +1,4 @@
-"""What BlockCopy makes of a network's output: class scores that move with the picture, or boxes."""
+"""What BlockCopy makes of the output: class scores that move with the picture. Boxes: ``box_task``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from saccade.blocks import FULL, KEEP, LOW
+from saccade.blocks import FULL, LOW
 from saccade.blocks.grid import Grid
-from saccade.methods.answers import prediction_of
 from saccade.methods.base import Detections, Prediction, Segmentation
-from saccade.methods.motion import Motion, moved, owners, pixels_of_blocks
+from saccade.methods.motion import LastFrames, Motion, moved, owners, pixels_of_blocks
 from saccade.methods.score_shift import EXPLAINED, shifted
 from saccade.methods.scores import scores_of
-from saccade.networks.detector import Boxes, Detector
-from saccade.policies.boxes import box_logits
+from saccade.networks.detector import Boxes
 
 LOW_WEIGHT = 0.5
 """Of scores at half resolution, against those from before that moved with the picture: these were made at
@@ -67,7 +65,11 @@ class Task(ABC):
     """What differs between networks that score pixels and networks that find boxes."""
 
     @abstractmethod
-    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
+    def new_motion(self) -> LastFrames:
+        """What ``expected`` finds motion with, of streams that begin."""
+
+    @abstractmethod
+    def expected(self, before: Answer | None, frames: Tensor, motion: LastFrames) -> Answer | None:
         """What is to be said of frames of which no block is executed; None before the first frame.
 
         Args:
@@ -78,7 +80,7 @@ class Task(ABC):
 
     @abstractmethod
     def answer(
-        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
+        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: LastFrames
     ) -> Answer:
         """What is to be said of frames of which some blocks were executed.
 
@@ -102,10 +104,15 @@ class PixelTask(Task):
     def __init__(self, motion: bool, score_shift: bool) -> None:
         self.motion, self.score_shift = motion, score_shift
 
-    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
+    def new_motion(self) -> LastFrames:
+        """Optical flow."""
+        return Motion()
+
+    def expected(self, before: Answer | None, frames: Tensor, motion: LastFrames) -> Answer | None:
         """The scores of the frame before, where things are now; zeros for streams that begin."""
         if not self.motion:
             return before
+        assert isinstance(motion, Motion)
         flows = motion.flow(frames)
         if before is None:
             return None
@@ -116,7 +123,7 @@ class PixelTask(Task):
         return Answer(result)
 
     def answer(
-        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
+        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: LastFrames
     ) -> Answer:
         """Executed blocks as the network has them, kept ones moved and shifted.
 
@@ -133,6 +140,7 @@ class PixelTask(Task):
         )
         kept = expected.logits
         if self.score_shift:
+            assert isinstance(motion, Motion)
             rows, columns = owners(grid.shape, grid.block, frame, size)
             owner = (rows[:, None] * grid.shape[1] + columns).to(logits.device)
             kept = shifted(kept, logits, full & explained(motion, full), owner, grid.shape)
@@ -152,34 +160,3 @@ def explained(motion: Motion, like: Tensor) -> Tensor:
             small = F.interpolate(residual[None, None], size=like.shape[1:], mode="area")[0, 0]
             result[row] = (small < EXPLAINED).to(like.device)
     return result
-
-
-class BoxTask(Task):
-    """Boxes, decoded anew from the whole maps, so that those in kept blocks stay. Maps do not move.
-
-    Args:
-        network: Has ``decode``.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-
-    def expected(self, before: Answer | None, frames: Tensor, motion: Motion) -> Answer | None:
-        """The boxes of the frame before."""
-        return before
-
-    def answer(
-        self, output: Any, actions: Tensor, expected: Answer | None, grid: Grid, motion: Motion
-    ) -> Answer:
-        """Boxes of the maps; those of the frame before where nothing was executed."""
-        if expected is not None and not bool((actions != KEEP).any()):
-            return expected.rows(range(len(actions)))
-        size = grid.height, grid.width
-        prediction = prediction_of(self.network, output, len(actions), size)
-        assert isinstance(prediction, Detections)
-        return Answer(box_logits(prediction.frames, size), prediction.frames)
-
-
-def task_of(network: nn.Module, motion: bool, score_shift: bool) -> Task:
-    """The task of a network; ``motion`` and ``score_shift`` are for those that score pixels."""
-    return BoxTask(network) if isinstance(network, Detector) else PixelTask(motion, score_shift)

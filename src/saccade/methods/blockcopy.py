@@ -22,10 +22,10 @@ from saccade.blocks import FULL, LOW, BlockNetwork, EngineOptions, convert
 from saccade.blocks.grid import bucket
 from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.block_memory import BlockMemory
-from saccade.methods.block_tasks import Answer, task_of
+from saccade.methods.block_tasks import Answer, PixelTask, Task
+from saccade.methods.box_task import BoxTask
 from saccade.methods.configs import BlockCopyConfig
-from saccade.methods.motion import Motion
-from saccade.networks.detector import is_detector
+from saccade.networks.detector import Detector, is_detector
 from saccade.policies.ageing import Ageing
 from saccade.policies.allocation import LOW_COST
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
@@ -41,11 +41,15 @@ ENOUGH_BLOCKS = 40
 """The largest blocks are chosen of which a frame has so many. Small blocks see more of their surroundings as
 they were, and take longer for the same pixels."""
 
+ENOUGH_FOR_BOXES = 120
+"""The same of detectors: people are small, and little of a large block would be theirs."""
 
-def suitable_block_size(height: int, width: int, levels: int = 1) -> int:
-    """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480."""
+
+def suitable_block_size(height: int, width: int, levels: int = 1, *, boxes: bool = False) -> int:
+    """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480, for boxes 32 there."""
     sizes = BLOCK_SIZES if levels == 1 else BLOCK_SIZES[:-1]
-    enough = (s for s in sizes if -(-height // s) * -(-width // s) >= ENOUGH_BLOCKS)
+    least = ENOUGH_FOR_BOXES if boxes else ENOUGH_BLOCKS
+    enough = (s for s in sizes if -(-height // s) * -(-width // s) >= least)
     return next(enough, sizes[-1])
 
 
@@ -66,7 +70,7 @@ class BlockCopy(VideoMethod):
         self.config = config or BlockCopyConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.policy: Policy = make_policy(self.config, detector=is_detector(self.network))
-        self._task = task_of(self.network, self.config.motion, self.config.score_shift)
+        self._task = _task_of(self.network, self.config)
         self._engines: dict[object, BlockNetwork] = {}
         self._memory: BlockMemory | None = None
 
@@ -171,14 +175,15 @@ class BlockCopy(VideoMethod):
         if most:  # what comes due must leave room for choice
             most = max(most, round(2 / target))
         ageing = Ageing(engine.grid.shape, most, torch.device("cpu"))
-        return BlockMemory(engine, ageing, SceneCuts(), Motion())
+        return BlockMemory(engine, ageing, SceneCuts(), self._task.new_motion())
 
     def _engine(self, frames: Tensor) -> BlockNetwork:
         """The converted network for frames of this size."""
         key = tuple(frames.shape[1:]), frames.dtype, frames.device
         if key not in self._engines:
             levels, (height, width) = self.config.levels, frames.shape[2:]
-            side = self.config.block_size or suitable_block_size(height, width, levels)
+            boxes = is_detector(self.network)
+            side = self.config.block_size or suitable_block_size(height, width, levels, boxes=boxes)
             # The budget knows from where on a whole frame is faster; the engine does what it is told.
             options = EngineOptions(dense_above=1.0)
             with torch.inference_mode(False), torch.no_grad():
@@ -250,6 +255,12 @@ class BlockCopy(VideoMethod):
             halo=cost.halo,
             dense=cost.dense,
         )
+
+
+def _task_of(network: nn.Module, config: BlockCopyConfig) -> Task:
+    if isinstance(network, Detector):
+        return BoxTask(network, config.motion and not config.legacy)
+    return PixelTask(config.motion, config.score_shift)
 
 
 def _without_waste(blocks: float) -> int:

@@ -33,7 +33,8 @@ class BlockCopyConfig:
         target: Share of the blocks that is executed, above 0, at most 1. The first frame is in full.
         levels: 2 for blocks that are executed at half resolution, too, where that gains more per operation.
             Such a block counts as a quarter. The network must be able to, as for SegBlocks.
-        block_size: Side of a block in pixels; None for one that suits the size of the frames.
+        block_size: Side of a block in pixels; None for one that suits the size of the frames (smaller for
+            detectors).
         policy: What chooses the blocks: all, none, random, change (pixels that changed, how long ago, at
             boundaries between classes), trained (a small network, trained beforehand, says what would be
             mended) or online (learns while the video runs).
@@ -44,8 +45,8 @@ class BlockCopyConfig:
         savings: Where little changes, the policies change, trained and online execute fewer blocks, and save
             at most what so many frames in full need beyond their share; 0 for as many in every frame.
         scene_cuts: Execute a frame in full where another scene begins.
-        motion: Move the class scores of kept blocks along with the picture, by optical flow. The paper does
-            not. Detectors have no such scores: their boxes follow from maps that stay where they are.
+        motion: Move the class scores of kept blocks along with the picture, by optical flow; of detectors,
+            boxes in kept blocks, by matching what is in them. The paper does neither.
         score_shift: Shift the scores of kept blocks as those of executed blocks around them shift, class by
             class, where flow explains what is seen; goes with motion. The paper does not.
         policy_net: Of the online policy, a network of the paper: small (0.4 GMAC at 1024x2048) or resnet8

@@ -17,22 +17,17 @@ STILL = 0.25
 """Motion of less than this, in pixels of the reduced frames, is none: moving scores by it would blur them."""
 
 
-class Motion:
-    """Backward optical flow from each frame to the one before it, by DIS (Kroeger et al., ECCV 2016).
+class LastFrames:
+    """The last frame of each stream, for what is found out about motion between frames.
 
     Attributes:
-        before: The last frame of each stream, reduced, ``(h, w)`` uint8; None before the first.
-        residual: What flow did not explain of it: the difference of grey to what flow brings there,
-            ``(h, w)`` float32 on the CPU, 0..255; None for first frames.
-        macs: MACs of the last call of ``flow``, at most: a search may end early.
+        before: The last frame of each stream, ``(h, w)`` uint8, perhaps reduced; None before the first.
+        macs: MACs of what was found out last, all streams together.
     """
 
     def __init__(self) -> None:
         self.before: list[np.ndarray | None] = []
-        self.residual: list[Tensor | None] = []
         self.macs = 0.0
-        self._search = Search("fast")
-        self._macs_per_pixel = self._search.macs_per_pixel
 
     def resize(self, streams: int) -> None:
         """Make room for new streams, or forget the last ones."""
@@ -41,6 +36,23 @@ class Motion:
     def keep(self, rows: list[int]) -> None:
         """Only these streams go on."""
         self.before = [self.before[row] for row in rows]
+
+
+class Motion(LastFrames):
+    """Backward optical flow from each frame to the one before it, by DIS (Kroeger et al., ECCV 2016).
+
+    ``macs`` are those of the last call of ``flow``, at most: a search may end early.
+
+    Attributes:
+        residual: What flow did not explain of the last frames: the difference of grey to what flow brings
+            there, ``(h, w)`` float32 on the CPU, 0..255; None for first frames.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.residual: list[Tensor | None] = []
+        self._search = Search("fast")
+        self._macs_per_pixel = self._search.macs_per_pixel
 
     def flow(self, frames: Tensor) -> list[Tensor | None]:
         """``(2, h, w)`` float32 on the CPU for each stream, None for first frames.

@@ -6,16 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CENTRE_WEIGHT, HEIGHT_WEIGHT, OFFSET_WEIGHT = 0.01, 1.0, 0.1
+WEIGHTS = (0.01, 1.0, 0.1)
+"""Of the losses of centres, heights and offsets."""
 
 
-def csp_loss(maps: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> Tensor:
+def csp_loss(
+    maps: tuple[Tensor, Tensor, Tensor], targets: Tensor, weights: tuple[float, float, float] = WEIGHTS
+) -> Tensor:
     """Loss of a batch.
 
     Args:
         maps: Logits of centres ``(N, K, h, w)``, logarithms of heights ``(N, 1, h, w)``, offsets
             ``(N, 2, h, w)``.
-        targets: ``(N, 2 K + 5, h, w)``, as ``csp_targets`` gives them.
+        targets: ``(N, 2 K + 6, h, w)``, as ``csp_targets`` gives them.
+        weights: Of the losses of centres, heights and offsets.
 
     Returns:
         Scalar.
@@ -23,7 +27,7 @@ def csp_loss(maps: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> Tensor:
     centre, height, offset = (each.float() for each in maps)
     classes = centre.shape[1]
     centres, gaussians = targets[:, :classes], targets[:, classes : 2 * classes]
-    valid, log_height, learned, down, right = targets[:, 2 * classes :].unbind(1)
+    valid, log_height, learned, down, right, moved = targets[:, 2 * classes :].unbind(1)
     boxes = centres.sum().clamp(min=1)
 
     relative = height[:, 0] / torch.where(learned > 0, log_height, torch.ones_like(log_height))
@@ -31,11 +35,10 @@ def csp_loss(maps: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> Tensor:
     height_loss = (off_height * learned).sum() / learned.sum().clamp(min=1)
 
     off_centre = F.smooth_l1_loss(offset, torch.stack([down, right], 1), reduction="none").sum(1)
-    at_centre = centres.amax(1)
-    offset_loss = (off_centre * at_centre).sum() / at_centre.sum().clamp(min=1)
+    offset_loss = (off_centre * moved).sum() / moved.sum().clamp(min=1)
 
     centre_loss = focal_loss(centre, centres, gaussians, valid[:, None]) / boxes
-    return CENTRE_WEIGHT * centre_loss + HEIGHT_WEIGHT * height_loss + OFFSET_WEIGHT * offset_loss
+    return weights[0] * centre_loss + weights[1] * height_loss + weights[2] * offset_loss
 
 
 def focal_loss(logits: Tensor, centres: Tensor, gaussians: Tensor, valid: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class DetectionTask(Task):
         return BoxCrops(self._images, stage, self._config.boxes, self._config.seed, epoch)
 
     def loss(self, output: Any, targets: Tensor) -> Tensor:
-        return csp_loss(output, targets)
+        return csp_loss(output, targets, self._config.boxes.loss_weights)
 
     def validate(self, network: nn.Module, device: torch.device) -> float | None:
         data = self._config.validation

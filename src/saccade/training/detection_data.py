@@ -106,7 +106,7 @@ class BoxCrops(Dataset[tuple[Tensor, Tensor]]):
             generator=crop_generator(self.seed, self.epoch, position),
         )
         ignore = ~wanted | (share_inside(moved, self.stage.crop) < LEAST_INSIDE)
-        return crop, csp_targets(moved, labels, ignore, self.stage.crop, len(names))
+        return crop, csp_targets(moved, labels, ignore, self.stage.crop, len(names), self.boxes.offset_radius)
 
 
 def learns(box: Box, names: Sequence[str], config: BoxConfig) -> bool:

@@ -83,15 +83,27 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class BoxConfig:
-    """Which boxes a detector learns; what it says within the others does not matter.
+    """Which boxes a detector learns, and how; what it says within the others does not matter.
 
     Attributes:
         min_height: Pixels in the frames of the data set.
         min_visible: Share of a person that is visible.
+        offset_radius: Positions around a centre, four pixels each, at which its offset is learned; 0, as CSP
+            does, for the centre only.
+        loss_weights: Of the losses of centres, heights and offsets.
     """
 
     min_height: float = 50.0
     min_visible: float = 0.3
+    offset_radius: int = 0
+    loss_weights: tuple[float, float, float] = (0.01, 1.0, 0.1)
+
+    def __post_init__(self) -> None:
+        if self.offset_radius < 0 or min(self.loss_weights) < 0:
+            raise ConfigError(
+                f"offset_radius and loss_weights must be at least 0, not {self.offset_radius} and "
+                f"{list(self.loss_weights)}"
+            )
 
 
 @dataclass(frozen=True)
