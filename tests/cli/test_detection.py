@@ -129,11 +129,12 @@ def test_only_some_blocks_are_executed(tmp_path: Path, network: str, root: Path)
     row = json.loads(stats.read_text())
     # 24 blocks of 3 * 256 multiplications: all of the first frame, 12 of each of the other three.
     assert row["gmacs"]["dense"] == pytest.approx(24 * 3 * 256 / 1e9)
-    assert row["gmacs"]["mean"] == pytest.approx((24 + 3 * 12) / 4 * 3 * 256 / 1e9)
+    assert row["gmacs"]["flow"] > 0  # matching of what is in boxes
+    assert row["gmacs"]["mean"] - row["gmacs"]["flow"] == pytest.approx((24 + 3 * 12) / 4 * 3 * 256 / 1e9)
     assert row["executed_fraction_without_first"] == pytest.approx(0.5)
     found = [json.loads(line)["boxes"] for line in lines.read_text().splitlines()]
     assert found[0][0]["box"] == [10, 6, 30, 56]
-    words = ["eval", "mot", "--root", str(root), "--json", str(scores), "--network", network]
+    words = ["eval", "mot", "--root", str(root), "--json", str(scores), "--network", network, "--no-motion"]
     assert main([*words, *blocks, *CPU]) == 0
     row = json.loads(scores.read_text())
     assert (row["method"], row["frames"], row["gmacs"]["policy"]) == ("blockcopy", 4, 0)
