@@ -70,6 +70,38 @@ def keyframes_camvid(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def segblocks_camvid(results: Path) -> str:
+    """SegBlocks with each policy on CamVid, beside its network frame by frame, machine by machine."""
+    tables = []
+    for dense in sorted(results.glob("*/segblocks_camvid_val_frame.json")):
+        others = [_row(path) for path in dense.parent.glob("segblocks_camvid_val_*.json") if path != dense]
+        rows = [_row(dense), *sorted(others, key=lambda row: -row["miou"])]
+        lines = [
+            _line(
+                row["config"].get("policy", "frame by frame").replace("auto", "trained"),
+                _percent(row["gmacs"]["mean"] / row["gmacs"]["dense"]),
+                _three(row["miou"]),
+            )
+            for row in rows
+        ]
+        tables.append(_table(("policy", "GMACs", "mIoU"), lines))
+    return "\n\n".join(tables)
+
+
+def composition(results: Path) -> str:
+    """BlockCopy with one and two levels of resolution, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/composition.json")):
+        lines = []
+        for row in json.loads(path.read_text())["rows"]:
+            blocks = "keep / full" if row["levels"] == 1 else "keep / low / full"
+            cells = [row["weights"], row["policy"], blocks, _percent(row["cost"]), _percent(row["full"])]
+            lines.append(_line(*cells, _percent(row["low"]), f"{row['miou']:.4f}"))
+        heads = ("weights", "policy", "blocks", "GMACs", "in full", "low", "mIoU")
+        tables.append(_table(heads, lines))
+    return "\n\n".join(tables)
+
+
 def _keyframe_method(row: Row) -> str:
     config = row["config"]
     words = [row["method"], *([str(config["interval"])] if "interval" in config else [])]
@@ -165,6 +197,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "flow": flow,
     "keyframes-camvid": keyframes_camvid,
     "policies": policies,
+    "segblocks-camvid": segblocks_camvid,
+    "composition": composition,
     "clips": clips,
     "detection-pets": detection_pets,
     "ghosts": ghosts,
