@@ -1,4 +1,4 @@
-"""Frame by frame and BlockCopy with its policies on real clips: ``saccade bench``, with a report of each.
+"""Frame by frame and other methods on real clips: ``saccade bench``, with a report of each.
 
     python benchmarks/clips.py --data DIR [--only camvid ...] [--resume]
 
@@ -19,8 +19,8 @@ from machine import results_folder
 
 from saccade.cli import main as saccade
 
-METHODS = "--methods frame,blockcopy --precision fp32 --seed 0"
-POLICIES = "--policies trained,change,online,random"
+ALL = "--precision fp32 --seed 0"
+POLICIES = "--methods frame,blockcopy --policies trained,change,online,random"
 
 CLIPS = {
     "camvid": ("camvid", f"--dataset camvid --split val --targets 0.5,0.25 {POLICIES}"),
@@ -29,8 +29,10 @@ CLIPS = {
     "corridor": ("videos/intel_one_by_one_person.mp4", f"--max-frames 80 --targets 0.15 {POLICIES}"),
     "cityscapes_csp": (
         "cityscapes_clip/leftImg8bit",
-        "--network csp-rn50 --weights random --max-frames 8 --targets 0.3 --policies change",
+        "--methods frame,blockcopy --network csp-rn50 --weights random --max-frames 8 --targets 0.3",
     ),
+    "cityscapes_gsvnet": ("cityscapes_clip/leftImg8bit", "--methods frame,gsvnet --interval 3"),
+    "cityscapes_segblocks": ("cityscapes_clip/leftImg8bit", "--methods frame,segblocks"),
 }
 """Where each clip is in DIR, and the options of its bench."""
 
@@ -55,7 +57,7 @@ def main() -> None:
             print(f"{name}: there is no {place} in the data; left out")
             continue
         files = ["--json", str(folder / f"bench_{name}.json"), "--html", str(folder / f"bench_{name}.html")]
-        words = ["bench", place, *METHODS.split(), *options.split(), *files, "--no-pictures"]
+        words = ["bench", place, *ALL.split(), *options.split(), *files, "--no-pictures"]
         if code := saccade([*words, *["--resume"] * arguments.resume]):
             sys.exit(code)
         for path in files[1::2]:
