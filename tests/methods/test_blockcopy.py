@@ -8,7 +8,7 @@ from torch import nn
 
 import saccade
 from saccade.errors import ConfigError
-from saccade.methods.blockcopy import suitable_block_size
+from saccade.methods.block_size import suitable_block_size
 
 SIZE, BLOCK = (96, 128), 16  # 6 x 8 blocks
 

@@ -11,7 +11,8 @@ import saccade
 from saccade.blocks import FULL, LOW
 from saccade.blocks.grid import Grid
 from saccade.errors import ConfigError, NetworkError
-from saccade.methods.segblocks import SegBlocks, blocks_in_full, suitable_block_size
+from saccade.methods.block_size import suitable_block_size
+from saccade.methods.segblocks import SegBlocks, blocks_in_full
 from saccade.networks.block_policy import add_block_policy
 from saccade.policies.images import detail, nearness, small_frames
 
@@ -189,9 +190,9 @@ def test_blocks_that_are_cut_off_count_as_whole_ones():
 
 
 def test_block_sizes_that_suit():
-    assert suitable_block_size(1024, 2048) == 128
-    assert suitable_block_size(360, 480) == 64
-    assert suitable_block_size(64, 64) == 64
+    assert suitable_block_size(1024, 2048, levels=2) == 128
+    assert suitable_block_size(360, 480, levels=2) == 64
+    assert suitable_block_size(64, 64, levels=2) == 64
 
 
 def test_mistakes_are_refused(network, frames):

@@ -21,7 +21,7 @@ from saccade.networks.detector import Boxes
 
 LOW_WEIGHT = 0.5
 """Of scores at half resolution, against those from before that moved with the picture: these were made at
-full resolution, and are of another moment. Both together are better than either."""
+full resolution, and are of another moment."""
 
 
 @dataclass(frozen=True, eq=False)

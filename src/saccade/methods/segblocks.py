@@ -16,6 +16,7 @@ from saccade.blocks.grid import Grid
 from saccade.errors import ConfigError
 from saccade.methods.answers import prediction_of
 from saccade.methods.base import Cost, StepResult, VideoMethod
+from saccade.methods.block_size import suitable_block_size
 from saccade.methods.configs import SegBlocksConfig
 from saccade.methods.scores import scores_of
 from saccade.networks.block_policy import block_policy, policy_logits
@@ -23,18 +24,6 @@ from saccade.networks.macs import count_macs
 from saccade.policies.base import block_means, highest
 from saccade.policies.images import as_original, detail, nearness, small_frames
 from saccade.policies.reward import information_gain
-
-BLOCK_SIZES = (128, 64)
-"""Blocks to choose from, in pixels. Smaller ones cannot be halved in maps of stride 32."""
-
-ENOUGH_BLOCKS = 40
-"""The largest blocks are chosen of which a frame has so many."""
-
-
-def suitable_block_size(height: int, width: int) -> int:
-    """Side of a block for frames of this size: 128 at 1024x2048, 64 at 360x480."""
-    enough = (s for s in BLOCK_SIZES if -(-height // s) * -(-width // s) >= ENOUGH_BLOCKS)
-    return next(enough, BLOCK_SIZES[-1])
 
 
 def blocks_in_full(target: float, grid: Grid) -> int:
@@ -117,7 +106,7 @@ class SegBlocks(VideoMethod):
         """The converted network for frames of this size."""
         key = tuple(frames.shape[1:]), frames.dtype, frames.device
         if key not in self._engines:
-            side = self.config.block_size or suitable_block_size(*frames.shape[2:])
+            side = self.config.block_size or suitable_block_size(*frames.shape[2:], levels=2)
             legacy = EngineOptions(bilinear="per_block", dense_above=1.0)
             options = legacy if self.config.legacy else EngineOptions(fill_batches=False)
             with torch.inference_mode(False), torch.no_grad():
