@@ -106,7 +106,8 @@ class SegBlocks(VideoMethod):
         """The converted network for frames of this size."""
         key = tuple(frames.shape[1:]), frames.dtype, frames.device
         if key not in self._engines:
-            side = self.config.block_size or suitable_block_size(*frames.shape[2:], levels=2)
+            height, width = frames.shape[2:]
+            side = self.config.block_size or suitable_block_size(height, width, levels=2)
             legacy = EngineOptions(bilinear="per_block", dense_above=1.0)
             options = legacy if self.config.legacy else EngineOptions(fill_batches=False)
             with torch.inference_mode(False), torch.no_grad():
