@@ -6,11 +6,9 @@ import csv
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import nn
 
 import saccade
@@ -25,10 +23,10 @@ from saccade.networks.weights import weights_info
 from saccade.training import load_recipe, train
 from saccade.training.correction import Walk
 from saccade.training.fusion import FusedWalk
-from saccade.training.keyframe_data import AnsweredClip, Walks, answered, clips_of, fitted
+from saccade.training.keyframe_data import AnsweredClip, Walks, answered
 from saccade.training.keyframes import distillation
 from saccade.training.moving import moving_clip
-from saccade.training.recipe import DataConfig, TrainConfig
+from saccade.training.recipe import TrainConfig
 from saccade.video.frame import normalise
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "keyframes"
@@ -62,15 +60,6 @@ def test_the_camera_moves_as_much_in_every_frame():
     for step in steps:
         assert step.abs().mean() > 0.1
         assert (step - steps[1]).abs().mean() < 0.5 * max(1.0, steps[1].abs().mean())
-
-
-def test_pictures_of_other_shapes_are_cut_in_the_middle():
-    image = torch.arange(100, dtype=torch.uint8).expand(3, 40, 100)
-    assert fitted(image, (40, 100)) is image
-    assert torch.equal(fitted(image, (40, 60)), image[:, :, 20:80])
-    half = fitted(image, (20, 30), nearest=True)
-    assert half.shape == (3, 20, 30)
-    assert set(half[0, 0].tolist()) <= set(range(20, 80))
 
 
 class Right(FlowEstimator):
@@ -291,21 +280,6 @@ def test_training_lowers_the_loss(tmp_path):
         with (recipe.folder / "log.csv").open() as log:
             losses = [float(row["loss"]) for row in csv.DictReader(log)]
         assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
-
-
-def test_clips_of_stills_and_videos(tmp_path):
-    data = DataConfig("world", options={"clips": 1, "frames": 3, "size": [32, 48]}, moving=True, every=2)
-    clips = list(clips_of(data, (32, 48), CAMVID, 2, seed=0))
-    assert [len(images) for images, _ in clips] == [3, 3]
-    assert all(image.shape == (3, 32, 48) for images, _ in clips for image in images)
-    (tmp_path / "frames").mkdir()
-    for number in range(3):
-        Image.fromarray(np.full((40, 100, 3), 50 * number, np.uint8)).save(tmp_path / f"frames/{number}.png")
-    ((images, labels),) = clips_of(DataConfig("video", str(tmp_path / "frames")), (20, 30), CAMVID, 2, 0)
-    assert [int(image[0, 0, 0]) for image in images] == [0, 50, 100]
-    assert all((label == IGNORE).all() for label in labels)
-    with pytest.raises(DatasetError, match="needs its file as root"):
-        next(clips_of(DataConfig("video"), (32, 48), CAMVID, 2, seed=0))
 
 
 def test_what_cannot_be_trained(tmp_path):

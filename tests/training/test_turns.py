@@ -1,5 +1,6 @@
 """Training of TDNet: crops of frames that follow each other, the learner, a run."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from saccade.networks import load_network
 from saccade.networks.tdnet import TDNet
 from saccade.networks.weights import weights_info
 from saccade.training import load_recipe, train
-from saccade.training.keyframe_data import clips_of
+from saccade.training.clips import clips_of
+from saccade.training.keyframe_data import network_scores
 from saccade.training.recipe import TrainConfig
+from saccade.training.shown_clips import ShownClips
 from saccade.training.turns import TakingTurns
-from saccade.training.turns_data import ShownClips, Turns
+from saccade.training.turns_data import Turns
 from saccade.video.frame import normalise
 
 
@@ -48,12 +51,14 @@ def pool_network():
 def test_crops_are_frames_in_order_and_the_answer_to_the_last(tmp_path):
     recipe = config(tmp_path)
     network = pool_network()
-    shown = ShownClips(recipe, network, CAMVID, 2)
+    shown = ShownClips(recipe, partial(network_scores, network), CAMVID, 2)
     assert shown.of(recipe.stages[0]) == [0, 1, 2]  # the last three of five: two steps back must be there
-    ((images, labels),) = clips_of(recipe.data[0], (64, 96), CAMVID, 2, recipe.seed)
+    (footage,) = clips_of(recipe.data[0], (64, 96), CAMVID, 2, recipe.seed)
+    images, labels = footage.read()
+    assert footage.length == len(images) == 5
     gaps, mirrored = set(), set()
     for epoch in range(8):
-        turns = Turns(shown, recipe.stages[0], recipe.seed, epoch)
+        turns = Turns(shown, recipe.stages[0], recipe, 2, epoch)
         for position in range(3):
             frames, target = turns[position]
             assert frames.shape == (2, 4, 64, 96)
@@ -73,14 +78,14 @@ def test_crops_are_frames_in_order_and_the_answer_to_the_last(tmp_path):
             mirrored.add(mirror)
     assert gaps == {1, 2}
     assert mirrored == {True, False}
-    turns = np.concatenate([Turns(shown, recipe.stages[0], 0, epoch).turns for epoch in range(20)])
+    turns = np.concatenate([Turns(shown, recipe.stages[0], recipe, 2, epoch).turns for epoch in range(20)])
     assert set(turns.tolist()) == {0, 1}
 
 
 def test_clips_that_are_too_short_are_refused(tmp_path):
     recipe = config(tmp_path, "data.0.options.frames=2")
     with pytest.raises(DatasetError, match="no clip has more than 2 frames"):
-        ShownClips(recipe, pool_network(), CAMVID, 2)
+        ShownClips(recipe, partial(network_scores, pool_network()), CAMVID, 2)
 
 
 @pytest.mark.parametrize("form", ["td2-swiftnet-rn18", "td4-psp18"])

@@ -1,13 +1,14 @@
 """What corrections of moved scores learn from: clips with the answers of a frozen network and optical flow.
 
-All of it is computed once, at the start of a run, and kept in memory at the resolution of the scores: a step
-of training then costs no more than the small network that learns.
+What is kept is at the resolution of the scores: a step of training then costs no more than the small network
+that learns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,22 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from saccade.classes import IGNORE, ClassSet
-from saccade.datasets import open_dataset
-from saccade.errors import DatasetError
+from saccade.classes import ClassSet
 from saccade.methods.scores import scores_of
 from saccade.networks.correction import picture_of
 from saccade.networks.flow import FlowEstimator, resize_flow, warp
 from saccade.networks.flow.warp import resized
 from saccade.training.augment import change_colours
+from saccade.training.clips import Clips
 from saccade.training.data import crop_generator, epoch_order
-from saccade.training.moving import moving_clip
-from saccade.training.recipe import DataConfig, StageConfig, TrainConfig
+from saccade.training.recipe import StageConfig, TrainConfig
 from saccade.video.frame import normalise
-from saccade.video.opening import open_video
-
-VIDEO = "video"
-"""In the place of a data set's name: a video without labels, whose file or folder is ``root``."""
 
 TOGETHER = 8
 """Frames that the frozen network sees at once."""
@@ -56,8 +51,8 @@ class AnsweredClip:
     updates: Tensor | None = None
 
 
-class AnsweredClips:
-    """All clips of a run.
+class AnsweredClips(Clips[AnsweredClip]):
+    """All clips of a run, with answers and flow.
 
     Args:
         config: The recipe.
@@ -68,7 +63,7 @@ class AnsweredClips:
         update: Another network for them.
 
     Raises:
-        DatasetError: A data set is missing, has other classes, or no clip is long enough.
+        DatasetError, ConfigError: As ``Clips``.
     """
 
     def __init__(
@@ -80,47 +75,21 @@ class AnsweredClips:
         update_scale: float | None = None,
         update: nn.Module | None = None,
     ) -> None:
-        self._default = config.data
-        self.farthest = max(config.keyframes.distances)
-        self.clips: list[AnsweredClip] = []
-        self._frames: list[tuple[int, int]] = []
-        self._choice: dict[str, list[int]] = {}
+        farthest = max(config.keyframes.distances)
         legacy = bool(config.options.get("legacy", False))
-        for stage in config.stages:
-            for wanted in stage.data or config.data:
-                if str(wanted) in self._choice:
-                    continue
-                first = len(self._frames)
-                for images, labels in clips_of(wanted, stage.crop, classes, self.farthest, config.seed):
-                    if len(images) <= self.farthest:
-                        continue
-                    frames = range(1, len(images))
-                    self._frames += [(len(self.clips), frame) for frame in frames]
-                    clip = answered(
-                        images, labels, network, flow, self.farthest, legacy, update_scale, update
-                    )
-                    self.clips.append(clip)
-                if first == len(self._frames):
-                    raise DatasetError(
-                        f"{wanted.dataset} {wanted.root or ''}: no clip has more than {self.farthest} "
-                        "frames, the largest of keyframes.distances; use longer clips, or `moving` for stills"
-                    )
-                self._choice[str(wanted)] = list(range(first, len(self._frames))) * wanted.repeat
+        self._answered = partial(
+            answered,
+            network=network,
+            flow=flow,
+            farthest=farthest,
+            legacy=legacy,
+            update_scale=update_scale,
+            update=update,
+        )
+        super().__init__(config, classes, farthest, first=1)
 
-    def of(self, stage: StageConfig) -> list[int]:
-        """Indices of the frames of one epoch of a stage, in a fixed order."""
-        return [i for wanted in stage.data or self._default for i in self._choice[str(wanted)]]
-
-    def frame(self, index: int) -> tuple[AnsweredClip, int]:
-        """A clip, and the number of a frame in it."""
-        clip, number = self._frames[index]
-        return self.clips[clip], number
-
-    def class_counts(self, classes: int) -> Tensor:
-        """Labelled pixels per class ``(K,)``."""
-        counts = sum(torch.bincount(clip.labels.flatten().long(), minlength=256) for clip in self.clips)
-        assert isinstance(counts, Tensor)
-        return counts[:classes]
+    def make(self, images: Sequence[Tensor], labels: Sequence[Tensor]) -> AnsweredClip:
+        return self._answered(images, labels)
 
 
 class Walks(Dataset[tuple[Tensor, Tensor]]):
@@ -175,71 +144,6 @@ class Walks(Dataset[tuple[Tensor, Tensor]]):
             whole = change_colours(torch.cat(list(pictures), 1), self.stage.colour, generator)
             pictures = torch.stack(whole.chunk(len(frames), 1))
         return torch.cat((pictures, flows, scores), 1), target
-
-
-def clips_of(
-    wanted: DataConfig, size: tuple[int, int], classes: ClassSet, farthest: int, seed: int
-) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """Frames ``(3, H, W)`` and labels ``(H, W)``, uint8, of all clips of an entry, at the same size.
-
-    Args:
-        wanted: The entry.
-        size: ``(H, W)``; frames are resized so that they cover it, and their middle is cut out.
-        classes: What labels must be of.
-        farthest: Clips of stills get so many frames and one more.
-        seed: Of how the camera moves over stills.
-    """
-    if wanted.dataset == VIDEO:
-        if wanted.root is None:
-            raise DatasetError("data of a video needs its file as root")
-        with open_video(wanted.root) as source:
-            images = [fitted(_tensor(frame.image), size) for frame in source]
-        yield images, [torch.full(size, IGNORE, dtype=torch.uint8)] * len(images)
-        return
-    dataset = open_dataset(wanted.dataset, wanted.root, wanted.split, **dict(wanted.options))
-    if dataset.classes.names != classes.names:
-        raise DatasetError(
-            f"{wanted.dataset} is labelled in {dataset.classes.name} classes, the frozen network knows "
-            f"{classes.name}; choose data with the same class set"
-        )
-    if wanted.moving:
-        for number, still in enumerate(dataset.labelled()[:: wanted.every]):
-            image, label = still.load()
-            frames, labels = moving_clip(
-                fitted(_tensor(image), size),
-                fitted(torch.from_numpy(label)[None], size, nearest=True)[0],
-                farthest + 1,
-                crop_generator(seed, 0, number),
-            )
-            yield list(frames), list(labels)
-        return
-    for clip in dataset.clips()[:: wanted.every]:
-        samples = list(clip)
-        images = [fitted(_tensor(sample.frame.image), size) for sample in samples]
-        yield images, [_label(sample.label, size) for sample in samples]
-
-
-def _label(label: np.ndarray | None, size: tuple[int, int]) -> Tensor:
-    """``size`` uint8, fitted as its picture is; ``IGNORE`` where there is no label."""
-    if label is None:
-        return torch.full(size, IGNORE, dtype=torch.uint8)
-    return fitted(torch.from_numpy(np.ascontiguousarray(label))[None], size, nearest=True)[0]
-
-
-def fitted(image: Tensor, size: tuple[int, int], *, nearest: bool = False) -> Tensor:
-    """The middle ``(C, *size)`` of a picture that was resized to cover it, uint8."""
-    height, width = image.shape[1:]
-    if (height, width) == size:
-        return image
-    factor = max(size[0] / height, size[1] / width)
-    larger = [max(side, round(old * factor)) for side, old in zip(size, (height, width), strict=True)]
-    if nearest:
-        image = F.interpolate(image[None], size=larger, mode="nearest-exact")[0]
-    else:
-        smooth = F.interpolate(image[None].float(), size=larger, mode="bilinear", antialias=factor < 1)[0]
-        image = smooth.round().clamp(0, 255).to(torch.uint8)
-    top, left = ((side - wanted) // 2 for side, wanted in zip(larger, size, strict=True))
-    return image[:, top : top + size[0], left : left + size[1]].contiguous()
 
 
 @torch.no_grad()
@@ -303,7 +207,3 @@ def _frames(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
 def _scores(network: nn.Module, frames: Tensor) -> Tensor:
     parts = frames.contiguous(memory_format=torch.channels_last).split(TOGETHER)
     return torch.cat([scores_of(network(part), len(part)) for part in parts]).float()
-
-
-def _tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)

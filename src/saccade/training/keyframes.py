@@ -21,6 +21,7 @@ from saccade.methods import VideoMethod, choose_placement
 from saccade.networks import load_network
 from saccade.networks.flow import load_flow
 from saccade.networks.registry import network_info
+from saccade.training.clips import class_counts
 from saccade.training.data import class_set
 from saccade.training.keyframe_data import AnsweredClips, Walks
 from saccade.training.losses import class_weights, segmentation_loss
@@ -55,6 +56,21 @@ class FrozenTask(Task):
             )
         placement = choose_placement(frozen, str(device), "auto", config.stages[0].crop)
         self._frozen = placement.apply(frozen)
+        self._weights: Tensor | None = None
+        if config.loss.class_weights != "none":
+            counts = class_counts(config, len(self.classes))
+            self._weights = class_weights(config.loss.class_weights, counts).to(device)
+
+    def answer_loss(self, logits: Tensor, labels: Tensor, answers: Tensor) -> Tensor:
+        """Cross-entropy where there are labels, and the distance to the frozen network's answers.
+
+        Args:
+            logits: ``(N, K, h, w)`` of what learns.
+            labels: ``(N, H, W)``.
+            answers: ``(N, K, h, w)``.
+        """
+        loss = segmentation_loss(logits, labels, self._config.loss, self._weights)
+        return loss + self._config.keyframes.distillation * distillation(logits, answers)
 
     def metadata(self) -> dict[str, str]:
         return {"keyframe_weights": network_info(self._frozen).weights or ""}
@@ -106,10 +122,6 @@ class KeyframesTask(FrozenTask):
         super().__init__(config, device)
         self._flow = load_flow(config.keyframes.flow).to(device)
         self._clips = AnsweredClips(config, self._frozen, self._flow, self.classes, update_scale, update)
-        self._weights: Tensor | None = None
-        if config.loss.class_weights != "none":
-            counts = self._clips.class_counts(len(self.classes))
-            self._weights = class_weights(config.loss.class_weights, counts).to(device)
 
     def length(self, stage: StageConfig) -> int:
         return len(self._clips.of(stage))
@@ -118,9 +130,7 @@ class KeyframesTask(FrozenTask):
         return Walks(self._clips, stage, self._config, epoch)
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
-        labels, answers = targets[:, 0].long(), targets[:, 1:]
-        loss = segmentation_loss(output, labels, self._config.loss, self._weights)
-        return loss + self._config.keyframes.distillation * distillation(output, answers)
+        return self.answer_loss(output, targets[:, 0].long(), targets[:, 1:])
 
     def metadata(self) -> dict[str, str]:
         keyframes = self._config.keyframes

@@ -122,6 +122,8 @@ class KeyframesConfig:
         update: Of Accel, weights of the update network; by default it is the same network.
         update_scale: Of Accel, factor on both sides of frames for the update network.
         size: Of TDNet, height and width that clips are brought to before crops are cut out of them.
+        memory: Gigabytes of clips with answers that each process keeps; what there is no room for is read and
+            answered whenever it is needed.
     """
 
     network: str = "swiftnet-rn18"
@@ -132,6 +134,7 @@ class KeyframesConfig:
     update: str | None = None
     update_scale: float = 0.75
     size: tuple[int, int] = (360, 480)
+    memory: float = 16.0
 
     def __post_init__(self) -> None:
         if not self.distances or min(self.distances) < 1:

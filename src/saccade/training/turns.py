@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from saccade.errors import ConfigError
 from saccade.methods import VideoMethod
 from saccade.methods.configs import TDNetConfig
 from saccade.methods.tdnet import TemporallyDistributed
 from saccade.networks.flow.warp import resized
 from saccade.networks.tdnet import FORMS, TDNet
-from saccade.training.keyframes import FrozenTask, distillation
-from saccade.training.losses import segmentation_loss
+from saccade.training.keyframe_data import network_scores
+from saccade.training.keyframes import FrozenTask
 from saccade.training.recipe import StageConfig, TrainConfig
-from saccade.training.turns_data import ShownClips, Turns
+from saccade.training.shown_clips import ShownClips
+from saccade.training.turns_data import Turns
 from saccade.video.frame import normalise
 
 ALONE = 0.5
@@ -29,21 +30,14 @@ class TurnsTask(FrozenTask):
 
     Of the frozen network every sub-network learns the whole answer. In the paper each learns from a part of
     the channels of its last layers.
-
-    Raises:
-        ConfigError: A crop is larger than the frames that it is cut out of.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        size = config.keyframes.size
-        for stage in config.stages:
-            if any(crop > round(side * stage.scale[0]) for crop, side in zip(stage.crop, size, strict=True)):
-                raise ConfigError(
-                    f"a crop of {list(stage.crop)} does not fit in frames of {list(size)} (keyframes.size) "
-                    f"at scale {stage.scale[0]:g}; make it smaller, or the scale larger"
-                )
         super().__init__(config, device)
-        self._clips = ShownClips(config, self._frozen, self.classes, FORMS[config.network].paths)
+        self._paths = FORMS[config.network].paths
+        farthest = (self._paths - 1) * max(config.keyframes.distances)
+        answers = partial(network_scores, self._frozen)
+        self._clips = ShownClips(config, answers, self.classes, farthest)
 
     def learner(self, network: nn.Module) -> nn.Module:
         assert isinstance(network, TDNet)
@@ -58,15 +52,14 @@ class TurnsTask(FrozenTask):
         return len(self._clips.of(stage))
 
     def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
-        return Turns(self._clips, stage, self._config.seed, epoch)
+        return Turns(self._clips, stage, self._config, self._paths, epoch)
 
     def loss(self, output: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
         labels, answers = targets[:, 0].long(), targets[:, 1:]
         answers = resized(answers, (output[0].shape[2], output[0].shape[3]))
         total = targets.new_zeros(())
         for weight, logits in zip((1.0, ALONE), output, strict=True):
-            learned = self._config.keyframes.distillation * distillation(logits, answers)
-            total = total + weight * (segmentation_loss(logits, labels, self._config.loss) + learned)
+            total = total + weight * self.answer_loss(logits, labels, answers)
         return total
 
     def method(self, network: nn.Module) -> VideoMethod:
