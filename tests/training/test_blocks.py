@@ -5,18 +5,20 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
 import saccade
+from saccade.classes import CAMVID
 from saccade.errors import ConfigError
-from saccade.networks import load_network
+from saccade.networks import load_network, save_weights
 from saccade.networks.block_policy import BlockPolicy, add_block_policy, block_policy
 from saccade.networks.macs import count_macs
 from saccade.policies.reward import policy_gradient_loss
 from saccade.policies.sampling import bernoulli_log_prob
 from saccade.training import load_recipe, train
-from saccade.training.blocks import BlocksLearner, block_losses, block_rewards
+from saccade.training.blocks import BlocksLearner, BlocksTask, block_losses, block_rewards
 from saccade.training.loop import make_optimiser
 from saccade.training.recipe import BlocksConfig
 
@@ -164,11 +166,54 @@ def test_a_step_trains_network_and_policy(tmp_path):
         assert parameter.grad.any(), name
 
 
+def test_a_policy_that_only_chooses_takes_the_highest_and_stays_as_it_is(tmp_path):
+    torch.manual_seed(0)
+    config = recipe(tmp_path, "blocks.choice=highest", "blocks.target=0.25")
+    network = load_network("bisenet-r18", weights=None, classes=11).train()
+    policy = add_block_policy(network)
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    learner = BlocksLearner(network, config.blocks).train()
+    answer = learner(torch.randn(3, 3, 128, 256))
+    assert answer.full.flatten(1).sum(1).tolist() == [2, 2, 2]  # of eight
+    for logits, full in zip(answer.policy, answer.full, strict=True):
+        assert logits[full].min() > logits[~full].max()
+    answer.output.square().mean().backward()
+    assert all(p.grad is None for p in policy.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+
+
+def test_distillation_is_from_the_weights_it_starts_from_in_full(tmp_path):
+    write_pictures(tmp_path / "data")
+    torch.manual_seed(0)
+    start = load_network("bisenet-r18", weights=None, classes=CAMVID)
+    save_weights(tmp_path / "start.safetensors", start, {})
+    init = f"init={tmp_path / 'start.safetensors'}"
+    config = recipe(
+        tmp_path, init, "blocks.distillation=3", "blocks.statistics=frozen", "blocks.choice=highest"
+    )
+    task = BlocksTask(config, torch.device("cpu"))
+    network = task.network(config)
+    learner = task.learner(network).train()
+    frames, labels = torch.randn(2, 3, 64, 128), torch.full((2, 64, 128), 255, dtype=torch.uint8)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.5)
+        answer = learner(frames)
+        torch.testing.assert_close(answer.known, start.eval()(frames), rtol=1e-4, atol=1e-5)
+        said, known = answer.output.log_softmax(1), answer.known.softmax(1)
+        divergence = F.kl_div(said, known, reduction="none").mean()
+        assert divergence > 1e-6
+        # nothing is labelled, so that nothing else is learned
+        torch.testing.assert_close(task.loss(answer, labels), 3 * divergence)
+
+
 def test_blocks_are_for_segmentation(tmp_path):
     with pytest.raises(ConfigError, match="blocks are for segmentation"):
         recipe(tmp_path, "task=detection")
     with pytest.raises(ConfigError, match="a target from 0 to 1"):
         recipe(tmp_path, "blocks.target=40")
+    with pytest.raises(ConfigError, match="distillation learns from the weights of init"):
+        recipe(tmp_path, "blocks.distillation=1")
     assert recipe(tmp_path).blocks == BlocksConfig(target=0.5, block_size=64)
 
 

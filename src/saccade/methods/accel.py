@@ -14,6 +14,7 @@ from saccade.methods.configs import AccelConfig
 from saccade.methods.dff import DeepFeatureFlow
 from saccade.methods.keyframe_method import Part
 from saccade.methods.scores import scores_of
+from saccade.methods.whole_frames import WholeFrames
 from saccade.networks import load_network
 from saccade.networks.flow import FlowEstimator
 from saccade.networks.flow.warp import resized
@@ -66,6 +67,7 @@ class Accel(DeepFeatureFlow):
             fusion = None if wanted in (None, "mean") else load_fusion(wanted)
         self._logits_sizes: dict[tuple[int, int], tuple[int, int]] = {}
         self.update, self.fusion = update, None if fusion is None else fusion.eval()
+        self._whole_updates = WholeFrames(network if update is None else update)
         for part in (self.update, self.fusion):
             if part is not None and parameter is not None:
                 part.to(parameter.device, parameter.dtype)
@@ -111,11 +113,11 @@ class Accel(DeepFeatureFlow):
 
     def _update_scores(self, frames: Tensor) -> tuple[Tensor, Cost]:
         """What the update network says, ``(n, K, h, w)`` at its own resolution."""
-        network = self.network if self.update is None else self.update
+        network = self._whole_updates.network
         smaller = [max(1, round(side * self.config.update_scale)) for side in frames.shape[2:]]
         shown = resized(frames, (smaller[0], smaller[1])).contiguous(memory_format=torch.channels_last)
         cost = Cost(network=count_macs(network, shown.shape))
-        return scores_of(network(shown), len(frames)), cost
+        return scores_of(self._whole_updates(shown), len(frames)), cost
 
     def _logits_size(self, frames: Tensor, memory: dict[str, Tensor]) -> tuple[int, int]:
         """Resolution of key frames' scores at this size of frames; tried out once."""

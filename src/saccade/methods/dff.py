@@ -14,6 +14,7 @@ from saccade.methods.configs import AccelConfig, DeepFeatureFlowConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
 from saccade.methods.keyframes import Adaptive, FixedInterval
 from saccade.methods.scores import scores_of
+from saccade.methods.whole_frames import WholeFrames
 from saccade.networks.flow import FlowEstimator, load_flow, resize_flow, warp
 from saccade.networks.flow.flownet import FlowNetS
 from saccade.networks.flow.warp import resized
@@ -74,6 +75,7 @@ class DeepFeatureFlow(KeyframeMethod):
         self._flow_sizes: dict[tuple[int, ...], tuple[int, int]] = {}
         # Past nn.Module's bookkeeping, which would list every parameter a second time.
         self.__dict__["_trunk"] = Trunk(network, self.cut)
+        self._whole = WholeFrames(self._trunk)
 
     def on_keyframe(self, frames: Tensor) -> Part:
         features = self._features(frames)
@@ -116,7 +118,7 @@ class DeepFeatureFlow(KeyframeMethod):
         return count_macs(self.network, shape)
 
     def _features(self, frames: Tensor) -> Tensor:
-        features = self._trunk(frames)
+        features = self._whole(frames)
         return scores_of(features, len(frames)) if self.cut == LOGITS else features
 
     def _flow_size(self, frames: Tensor) -> tuple[int, int]:

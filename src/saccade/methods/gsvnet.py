@@ -14,6 +14,7 @@ from saccade.methods.configs import GSVNetConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
 from saccade.methods.keyframes import Adaptive, FixedInterval
 from saccade.methods.scores import scores_of
+from saccade.methods.whole_frames import WholeFrames
 from saccade.networks.correction import (
     LEGACY,
     NAME,
@@ -61,6 +62,7 @@ class GSVNet(KeyframeMethod):
             self.correction.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if parameter is not None:
                 self.correction.to(parameter.device, parameter.dtype)
+        self._whole = WholeFrames(self.network)
         self._flow_sizes: dict[tuple[int, ...], tuple[int, int]] = {}
 
     @property
@@ -80,7 +82,7 @@ class GSVNet(KeyframeMethod):
             shown = F.interpolate(
                 frames, size=smaller, mode="bilinear", align_corners=self.config.legacy
             ).contiguous(memory_format=torch.channels_last)
-        scores = scores_of(self.network(shown), len(frames))
+        scores = scores_of(self._whole(shown), len(frames))
         if self.config.legacy:
             eighth = [-(-side // LEGACY) for side in size]
             scores = F.interpolate(scores, size=eighth, mode="bilinear", align_corners=True)

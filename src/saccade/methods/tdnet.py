@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from saccade.errors import NetworkError
 from saccade.methods.base import Cost, Segmentation, StepResult, VideoMethod
 from saccade.methods.configs import TDNetConfig
+from saccade.methods.whole_frames import WholeFrames
 from saccade.networks.macs import count_macs
 from saccade.networks.registry import network_info
 from saccade.networks.tdnet import FORMS, Seen, TDNet
@@ -55,6 +56,7 @@ class TemporallyDistributed(VideoMethod):
         self.config = config or TDNetConfig()
         self.network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._turns = [Turn(network, index) for index in range(network.form.paths)]
+        self._whole = [WholeFrames(Encoder(network, index)) for index in range(network.form.paths)]
         self._size: tuple[int, int] | None = None
         self._streams: list[Stream] = []
 
@@ -80,7 +82,8 @@ class TemporallyDistributed(VideoMethod):
         macs = 0.0
         for (index, length), rows in alike.items():
             past = [joined([self._streams[row].past[i] for row in rows]) for i in range(length)]
-            logits, seen = self.network.step(frames[rows], index, past)
+            full = Seen(*self._whole[index](frames[rows]))
+            logits, seen = self.network.answer(full, index, past), self.network.kept(full)
             macs += count_macs(self._turns[index], frames[rows].shape, *(x.shape for x in parts_of(past)))
             for place, row in enumerate(rows):
                 answers[row] = logits[place : place + 1]
@@ -117,6 +120,17 @@ class TemporallyDistributed(VideoMethod):
         self._streams = [
             Stream(number, [Seen(*parts) for parts in past]) for number, past in state.get("streams", [])
         ]
+
+
+class Encoder(nn.Module):
+    """What a sub-network sees in frames ``(n, 3, H, W)``: queries, keys and values."""
+
+    def __init__(self, network: TDNet, index: int) -> None:
+        super().__init__()
+        self.network, self.index = network, index
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return triple(self.network.encode(frames, self.index))
 
 
 class Turn(nn.Module):

@@ -14,15 +14,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from saccade.blocks.grid import FULL, Grid
 from saccade.classes import IGNORE
 from saccade.methods import wrap
 from saccade.methods.configs import SegBlocksConfig
-from saccade.networks.block_policy import BlockPolicy, add_block_policy, policy_logits
-from saccade.policies.base import block_means
+from saccade.methods.scores import scores_of
+from saccade.methods.segblocks import blocks_in_full
+from saccade.networks import load_network
+from saccade.networks.block_policy import BlockPolicy, add_block_policy, block_policy, policy_logits
+from saccade.policies.base import block_means, highest
 from saccade.policies.images import small_frames
 from saccade.policies.reward import policy_gradient_loss, signed
 from saccade.policies.sampling import bernoulli_log_prob
 from saccade.training.data import crop_generator
+from saccade.training.keyframes import distillation
 from saccade.training.recipe import BlocksConfig, StageConfig, TrainConfig
 from saccade.training.segmentation import SegmentationTask
 from saccade.training.two_levels import Chosen, run
@@ -36,44 +41,76 @@ class Answer:
     Attributes:
         output: Of the network.
         policy: ``(N, GH, GW)`` logits of full resolution.
-        full: ``(N, GH, GW)`` bool, the blocks that were drawn by them.
+        full: ``(N, GH, GW)`` bool, the blocks that were chosen by them.
+        known: ``(N, K, h, w)`` what the network that it learns from says of the frames in full; None without.
     """
 
     output: Any
     policy: Tensor
     full: Tensor
+    known: Tensor | None = None
 
 
 class BlocksLearner(nn.Module):
-    """Draws blocks by the policy, and runs the network with these in full and the others at half resolution.
+    """Chooses blocks by the policy, and runs the network with these in full, the others at half resolution.
 
-    Each block is drawn by itself, with the probability that the policy gives it. (The original then adds
-    blocks at random up to a round number, and credits the policy with them.)
+    Where they are drawn, each is drawn by itself, with the probability that the policy gives it. (The
+    original then adds blocks at random up to a round number, and credits the policy with them.)
 
     Args:
         network: With a policy.
         config: Its blocks.
         random: Draws the blocks, on the CPU; torch's own generator by default.
+        teacher: Network in evaluation mode to learn from; None without.
     """
 
     def __init__(
-        self, network: nn.Module, config: BlocksConfig, random: torch.Generator | None = None
+        self,
+        network: nn.Module,
+        config: BlocksConfig,
+        random: torch.Generator | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.random = random
+        # Past nn.Module's bookkeeping: it is not trained, and stays in evaluation mode.
+        self.__dict__["_teacher"] = teacher
 
     def forward(self, frames: Tensor) -> Answer:
         """Normalised frames ``(N, 3, H, W)``."""
         side = self.config.block_size
         size = int(frames.shape[2]), int(frames.shape[3])
         grid = -(-size[0] // side), -(-size[1] // side)
-        logits = policy_logits(self.network, small_frames(frames, grid, side, BlockPolicy.pixels))
-        draws = torch.rand(logits.shape, generator=self.random).to(logits.device)
-        full = draws < logits.detach().sigmoid()
+        logits = self._policy(small_frames(frames, grid, side, BlockPolicy.pixels))
+        full = self._choose(logits.detach(), Grid(*size, side))
         chosen = Chosen(full, side, size, self.config.statistics)
-        return Answer(run(self.network, frames, chosen), logits, full)
+        return Answer(run(self.network, frames, chosen), logits, full, self._known(frames))
+
+    def _policy(self, small: Tensor) -> Tensor:
+        """Logits of full resolution ``(N, GH, GW)``; as in use where the policy learns nothing."""
+        if self.config.choice == "drawn":
+            return policy_logits(self.network, small)
+        policy = block_policy(self.network)
+        assert policy is not None
+        policy.eval()
+        with torch.no_grad():
+            return policy_logits(self.network, small)
+
+    def _choose(self, logits: Tensor, grid: Grid) -> Tensor:
+        if self.config.choice == "drawn":
+            draws = torch.rand(logits.shape, generator=self.random).to(logits.device)
+            return draws < logits.sigmoid()
+        ranks = logits.float().cpu()
+        budget = torch.full((len(ranks),), blocks_in_full(self.config.target, grid))
+        full = highest(ranks, torch.zeros_like(ranks, dtype=torch.bool), budget) == FULL
+        return full.to(logits.device)
+
+    @torch.no_grad()
+    def _known(self, frames: Tensor) -> Tensor | None:
+        teacher: nn.Module | None = self.__dict__["_teacher"]
+        return None if teacher is None else scores_of(teacher(frames), len(frames))
 
 
 class BlocksTask(SegmentationTask):
@@ -84,6 +121,10 @@ class BlocksTask(SegmentationTask):
         assert config.blocks is not None
         self._blocks = config.blocks
         self._random = torch.Generator()
+        self._teacher: nn.Module | None = None
+        if self._blocks.distillation:
+            teacher = load_network(config.network, weights=config.init, **config.options)
+            self._teacher = teacher.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def network(self, config: TrainConfig) -> nn.Module:
         network = super().network(config)
@@ -91,7 +132,7 @@ class BlocksTask(SegmentationTask):
         return network
 
     def learner(self, network: nn.Module) -> nn.Module:
-        return BlocksLearner(network, self._blocks, self._random)
+        return BlocksLearner(network, self._blocks, self._random, self._teacher)
 
     def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
         """Also seeds the draws of the epoch, so that a run that was resumed draws as one that was not."""
@@ -100,12 +141,17 @@ class BlocksTask(SegmentationTask):
         return super().crops(stage, epoch)
 
     def loss(self, output: Answer, targets: Tensor) -> Tensor:
-        """That of the network, and that of its policy, with the same weight."""
+        """Of the network, with what it learns from another, and of its policy, with the same weight."""
         first = output.output[0] if isinstance(output.output, (tuple, list)) else output.output
+        loss = super().loss(output.output, targets)
+        if output.known is not None:
+            loss = loss + self._blocks.distillation * distillation(first, output.known)
+        if self._blocks.choice == "highest":
+            return loss
         losses = block_losses(first.detach(), targets, output.full, self._blocks.block_size)
         rewards = block_rewards(losses, output.full, self._blocks.target, self._blocks.cost_weight)
         policy = policy_gradient_loss(bernoulli_log_prob(output.policy, output.full), rewards)
-        return super().loss(output.output, targets) + policy
+        return loss + policy
 
     def validate(self, network: nn.Module, device: torch.device) -> float | None:
         """mIoU of SegBlocks with the trained policy at the target."""

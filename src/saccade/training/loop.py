@@ -52,8 +52,9 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    # Of networks that take turns, a step leaves some parameters without a gradient.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=config.task == "keyframes")
+    # Of networks that take turns, or beside a policy that only chooses, some parameters get no gradient.
+    partly = config.task == "keyframes" or (config.blocks is not None and config.blocks.choice == "highest")
+    unused = DistributedDataParallelKwargs(find_unused_parameters=partly)
     accelerator = Accelerator(mixed_precision=mixed_precision(config.precision), kwargs_handlers=[unused])
     set_seed(config.seed)
     task = open_task(config, accelerator.device)

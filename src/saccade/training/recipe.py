@@ -153,6 +153,10 @@ class BlocksConfig:
         statistics: Of batch norm: ``frozen``, those that the recipe starts from, which stay as they are;
             ``own``, as the original, each resolution is normalised by its own pixels; ``joint``, both
             by those of all pixels.
+        choice: Blocks in full: ``drawn``, as the original, each with the probability that the policy gives
+            it; ``highest``, those that it would choose in use, exactly ``target`` of them. It then learns
+            nothing.
+        distillation: Weight of the distance to what the network of ``init`` says of the same frames in full.
     """
 
     target: float = 0.4
@@ -160,6 +164,8 @@ class BlocksConfig:
     cost_weight: float = 1.0
     policy_lr_factor: float = 1.0
     statistics: Literal["frozen", "own", "joint"] = "own"
+    choice: Literal["drawn", "highest"] = "drawn"
+    distillation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -256,6 +262,10 @@ class TrainConfig:
                 raise ConfigError(f"scale must be [smallest, largest] above 0, not {list(stage.scale)}")
         if self.blocks and (self.task != "segmentation" or not 0 <= self.blocks.target <= 1):
             raise ConfigError(f"blocks are for segmentation, with a target from 0 to 1; not {self.blocks}")
+        if self.blocks and self.blocks.distillation and self.init is None:
+            raise ConfigError(
+                "blocks.distillation learns from the weights of init; name some, or set it to 0"
+            )
         if self.lr <= 0 or not 0 <= self.ema < 1:
             raise ConfigError(f"lr must be above 0 and ema in [0, 1), not lr={self.lr}, ema={self.ema}")
 
