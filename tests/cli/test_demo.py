@@ -16,18 +16,23 @@ def test_demo_writes_a_video_and_a_row_with_its_accuracy(tmp_path, capsys):
     frames = list(open_video(folder / "demo.mp4"))
     assert len(frames) == 2
     height, width = frames[0].image.shape[:2]
-    # The street on the left, the classes over it on the right.
+    # Of the street on the left three quarters are kept, which is drawn darker than on the right.
     left, right = frames[1].image[:, : width // 2], frames[1].image[:, width // 2 :]
-    assert abs(left.astype(int) - right).mean() > 5
+    assert left.mean() < right.mean() - 0.5
+    assert abs(left.astype(int) - right).mean() > 2
     figures = json.loads((folder / "demo.json").read_text())
     assert figures["schema"] == 1
-    (row,) = figures["rows"]
+    row, by_blocks = figures["rows"]
     assert row["method"] == "frame"
+    assert (by_blocks["method"], by_blocks["config"]["target"]) == ("blockcopy", 0.25)
+    assert by_blocks["executed_fraction_without_first"] < 0.4
+    assert 0 <= by_blocks["miou"] <= 1
     assert (row["frames"], row["height"], row["width"]) == (2, height, width // 2)
     assert 0 <= row["miou"] <= 1
     assert row["dataset"] == "world"
     text = capsys.readouterr().out
     assert f"mIoU            {row['miou']:.4f}" in text
+    assert f"{by_blocks['miou']:.4f}" in text
     for name in ("demo.mp4", "demo.json", "saccade run"):
         assert name in text
 
