@@ -31,7 +31,10 @@ CLIPS = {
         "cityscapes_clip/leftImg8bit",
         "--methods frame,blockcopy --network csp-rn50 --weights random --max-frames 8 --targets 0.3",
     ),
-    "cityscapes_gsvnet": ("cityscapes_clip/leftImg8bit", "--methods frame,gsvnet --interval 3"),
+    "cityscapes_keyframes": (
+        "cityscapes_clip/leftImg8bit",
+        "--methods frame,dff,gsvnet,accel --interval 3 --max-frames 18",
+    ),
     "cityscapes_segblocks": ("cityscapes_clip/leftImg8bit", "--methods frame,segblocks"),
 }
 """Where each clip is in DIR, and the options of its bench."""

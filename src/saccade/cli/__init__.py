@@ -20,12 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         130 interrupted with finished output kept, 1 a fault in Saccade.
     """
     from saccade.cli.app import run_command
+    from saccade.cli.busy import share_processors
     from saccade.cli.exits import exit_code_of
     from saccade.cli.notes import notes_in_one_line
 
     # Not list(...): the module of `saccade list` takes that name in this package.
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
+    share_processors()
     try:
         with notes_in_one_line(debug):
             run_command([word for word in words if word != "--debug"])
