@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from saccade.methods.base import StepResult
 
 SEED = 0
-SIZE = (360, 640)
-"""``(height, width)`` of the street: a network step of a quarter of a second on two processor cores."""
+SIZE = (540, 960)
+"""``(height, width)`` of the street: the network takes a quarter of a second on two processor cores."""
 
-FRAMES = 100
+FRAMES = 75
 FPS = 25.0
 
 TARGET = 0.25
