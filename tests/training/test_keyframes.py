@@ -285,7 +285,7 @@ def test_training_lowers_the_loss(tmp_path):
 def test_what_cannot_be_trained(tmp_path):
     with pytest.raises(DatasetError, match="no clip has more than 9"):
         train(config(tmp_path, "keyframes.distances=[9]"))
-    with pytest.raises(ConfigError, match="task keyframes trains guided-correction, accel-fusion or a TDNet"):
+    with pytest.raises(ConfigError, match="task keyframes trains guided-correction, accel-fusion, a TDNet"):
         train(config(tmp_path, "network=swiftnet-rn18"))
     with pytest.raises(ConfigError, match="distances must be at least 1"):
         config(tmp_path, "keyframes.distances=[0]")
@@ -295,4 +295,4 @@ def test_what_cannot_be_trained(tmp_path):
 def test_recipes_can_be_read(path):
     recipe = load_recipe(path)
     assert recipe.task == "keyframes"
-    assert recipe.network in ("guided-correction", "accel-fusion", "td2-swiftnet-rn18")
+    assert recipe.network in ("guided-correction", "accel-fusion", "td2-swiftnet-rn18", "light")

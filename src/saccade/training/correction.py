@@ -7,14 +7,16 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from saccade.classes import ClassSet
 from saccade.errors import ConfigError
 from saccade.methods import VideoMethod
 from saccade.methods.configs import GSVNetConfig
 from saccade.methods.gsvnet import GSVNet, moved, unlike
 from saccade.networks.correction import NAME, GuidedCorrection, load_correction
+from saccade.networks.flow import FlowEstimator
 from saccade.networks.registry import NetworkInfo, attach_info, network_info
 from saccade.training.keyframes import KeyframesTask
-from saccade.training.recipe import TrainConfig
+from saccade.training.recipe import KeyframesConfig, TrainConfig
 from saccade.video.frame import normalise
 
 LEARNED_STEPS = 2
@@ -25,15 +27,7 @@ class CorrectionTask(KeyframesTask):
     """Moved scores, and the frame, to scores as the network would give them."""
 
     def network(self, config: TrainConfig) -> nn.Module:
-        if config.init is not None:
-            correction = load_correction(config.init)
-            if correction.classes != len(self.classes):
-                raise ConfigError(f"{config.init} is for {correction.classes} classes; start without init")
-        else:
-            correction = GuidedCorrection(len(self.classes), **config.options)
-        options = network_info(correction).options
-        attach_info(correction, NetworkInfo(NAME, self.classes, config.init, options))
-        return correction
+        return new_correction(config, self.classes)
 
     def learner(self, network: nn.Module) -> nn.Module:
         assert isinstance(network, GuidedCorrection)
@@ -45,12 +39,35 @@ class CorrectionTask(KeyframesTask):
         return pictures, images[:, 1:, 3:5], images[:, 0, 5:].contiguous(memory_format=torch.channels_last)
 
     def method(self, network: nn.Module) -> VideoMethod:
-        assert isinstance(network, GuidedCorrection)
-        keyframes = self._config.keyframes
-        config = GSVNetConfig(
-            interval=max(keyframes.distances) + 1, path=keyframes.path, legacy=network.legacy
-        )
-        return GSVNet(self._frozen, config, flow=self._flow, correction=copy.deepcopy(network))
+        return with_correction(self._frozen, self._flow, network, self._config.keyframes)
+
+
+def new_correction(config: TrainConfig, classes: ClassSet) -> GuidedCorrection:
+    """The correction that a recipe begins with.
+
+    Raises:
+        ConfigError: It is for another number of classes.
+    """
+    if config.init is not None:
+        correction = load_correction(config.init)
+        if correction.classes != len(classes):
+            raise ConfigError(f"{config.init} is for {correction.classes} classes; start without init")
+    else:
+        correction = GuidedCorrection(len(classes), **config.options)
+    attach_info(correction, NetworkInfo(NAME, classes, config.init, network_info(correction).options))
+    return correction
+
+
+def with_correction(
+    frozen: nn.Module, flow: FlowEstimator, correction: nn.Module, keyframes: KeyframesConfig
+) -> GSVNet:
+    """The method that a correction, which is copied, is learned for."""
+    assert isinstance(correction, GuidedCorrection)
+    assert keyframes.path != "direct"
+    config = GSVNetConfig(
+        interval=max(keyframes.distances) + 1, path=keyframes.path, legacy=correction.legacy
+    )
+    return GSVNet(frozen, config, flow=flow, correction=copy.deepcopy(correction))
 
 
 class Walk(nn.Module):

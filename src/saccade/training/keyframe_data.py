@@ -169,7 +169,7 @@ def answered(
         update_scale: Factor on both sides of frames, for ``AnsweredClip.updates``; None for none.
         update: Another network for them.
     """
-    frames = _frames(network, images)
+    frames = frames_for(network, images)
     scores = _scores(network, frames)
     raw = torch.stack(list(images)).float()
     pictures = picture_of(raw, (scores.shape[2], scores.shape[3]), legacy=legacy)
@@ -195,11 +195,11 @@ def answered(
 @torch.no_grad()
 def network_scores(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
     """What a network says of frames ``(3, H, W)`` uint8: ``(T, K, h, w)`` float32."""
-    return _scores(network, _frames(network, images))
+    return _scores(network, frames_for(network, images))
 
 
-def _frames(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
-    """Normalised, where the network is and as it wants them."""
+def frames_for(network: nn.Module, images: Sequence[Tensor]) -> Tensor:
+    """Frames ``(3, H, W)`` uint8, normalised, where the network is and as it wants them: ``(T, 3, H, W)``."""
     parameter = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
     return normalise(torch.stack(list(images))).to(parameter.device, parameter.dtype)
 

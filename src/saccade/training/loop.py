@@ -22,7 +22,7 @@ from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
 from saccade.training.log import write_row
 from saccade.training.recipe import StageConfig, TrainConfig, as_tree
-from saccade.training.task import Task, open_task
+from saccade.training.task import FLOW, Task, open_task
 
 POWER = 0.9
 """Of the polynomial schedule."""
@@ -35,7 +35,8 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     """Train a network by a recipe.
 
     Writes into ``config.folder``: ``recipe.yaml``, ``log.csv`` (one line per epoch), ``checkpoint.pt``
-    (everything needed to resume) and ``weights.safetensors`` (the averaged weights, with metadata).
+    (everything needed to resume) and ``weights.safetensors`` (the averaged weights, with metadata); of what
+    learns together, the other parts are in files beside it.
     Under ``torchrun`` the same call trains on all processes.
 
     Args:
@@ -115,7 +116,8 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
             write_row(config.folder / "log.csv", row)
             if last or (epoch + 1) % config.save_every == 0:
                 save_checkpoint(checkpoint, snapshot(epoch + 1, config, network, average, optimiser))
-                save_weights(config.folder / "weights.safetensors", result, metadata(config, task, row))
+                for name, part in task.parts(result).items():
+                    save_weights(config.folder / f"{name}.safetensors", part, metadata(config, task, row))
         accelerator.wait_for_everyone()
     return config.folder / "weights.safetensors"
 
@@ -190,17 +192,19 @@ def schedule(step: int, total: int, config: TrainConfig) -> float:
 
 
 def make_optimiser(network: nn.Module, config: TrainConfig) -> Optimizer:
-    """The optimiser; weight decay on convolutions only, own factors for backbone and block policy."""
+    """The optimiser; weight decay on convolutions only, own factors for backbone, block policy and flow."""
     groups = []
-    parts: dict[str, list[tuple[str, nn.Parameter]]] = {"backbone": [], block_policy.NAME: [], "": []}
+    factors = {
+        "backbone": (config.backbone_lr_factor, config.backbone_decay_factor),
+        block_policy.NAME: (config.blocks.policy_lr_factor if config.blocks else 1.0, 1.0),
+        FLOW: (config.keyframes.flow_lr_factor, 1.0),
+        "": (1.0, 1.0),
+    }
+    parts: dict[str, list[tuple[str, nn.Parameter]]] = {part: [] for part in factors}
     for name, parameter in network.named_parameters():
-        part = next((part for part in ("backbone", block_policy.NAME) if part in name.split(".")), "")
+        part = next((part for part in factors if part in name.split(".")), "")
         parts[part].append((name, parameter))
-    for part, lr_factor, decay_factor in (
-        ("backbone", config.backbone_lr_factor, config.backbone_decay_factor),
-        (block_policy.NAME, config.blocks.policy_lr_factor if config.blocks else 1.0, 1.0),
-        ("", 1.0, 1.0),
-    ):
+    for part, (lr_factor, decay_factor) in factors.items():
         named = parts[part]
         for decays in (True, False):
             parameters = [p for _, p in named if (p.ndim > 1) == decays]

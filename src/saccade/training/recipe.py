@@ -108,37 +108,56 @@ class BoxConfig:
 
 @dataclass(frozen=True)
 class KeyframesConfig:
-    """What the correction of GSVNet, the fusion of Accel or a TDNet learns beside.
+    """What the correction of GSVNet, the fusion of Accel, the flow of DFF or a TDNet learns beside.
 
     Attributes:
         network: The frozen network: name of shipped weights, or a weights file.
-        flow: Optical flow that moves scores; a TDNet has none.
+        flow: Optical flow that moves scores; a TDNet has none, and DFF's is what is trained.
         path: ``composed``: at once, along flows put together; ``steps``: from frame to frame, corrected each
-            time, with gradients through the last two steps.
-        distances: Numbers of frames after a key frame to learn from, each as often. Of TDNet, numbers of
-            frames from one sub-network's turn to the next.
+            time, with gradients through the last two steps; ``direct``, of DFF: along flow from the key frame
+            itself, as in its paper.
+        distances: Numbers of frames after a key frame to learn from, each as often; DFF can have 0, the key
+            frame itself, where the network learns. Of TDNet, numbers of frames from one sub-network's turn to
+            the next.
         distillation: Weight of the distance to what the frozen network says of the frame itself, beside the
             cross-entropy with labels. It teaches on frames without labels too.
+        learn_flow: Of GSVNet, train the flow along, on crops; it is saved as ``flow.safetensors``.
+        flow_lr_factor: Multiplies the learning rate of flow that is trained.
         update: Of Accel, weights of the update network; by default it is the same network.
         update_scale: Of Accel, factor on both sides of frames for the update network.
-        size: Of TDNet, height and width that clips are brought to before crops are cut out of them.
+        cut: Of DFF, where the network is cut; by default where ``--method dff`` cuts it.
+        learn_network: Of DFF, train the segmentation network along, but for its batch norm. It is saved as
+            ``network.safetensors``.
+        size: Of DFF, TDNet, and GSVNet with ``learn_flow``, height and width that clips are brought to before
+            crops are cut out of them.
+        grouped: Of TDNet, each sub-network alone learns what its part of the channels of the frozen network's
+            last layer says, as in the paper; by default what all of them say.
         memory: Gigabytes of clips with answers that each process keeps; what there is no room for is read and
             answered whenever it is needed.
     """
 
     network: str = "swiftnet-rn18"
     flow: str = "dis"
-    path: Literal["composed", "steps"] = "composed"
+    path: Literal["composed", "steps", "direct"] = "composed"
     distances: tuple[int, ...] = (1, 2, 3, 4)
     distillation: float = 10.0
+    learn_flow: bool = False
+    flow_lr_factor: float = 1.0
     update: str | None = None
     update_scale: float = 0.75
+    cut: str | None = None
+    learn_network: bool = False
     size: tuple[int, int] = (360, 480)
+    grouped: bool = False
     memory: float = 16.0
 
     def __post_init__(self) -> None:
-        if not self.distances or min(self.distances) < 1:
-            raise ConfigError(f"distances must be at least 1, not {list(self.distances)}")
+        least = 0 if self.learn_network else 1
+        if not self.distances or min(self.distances) < least or max(self.distances) < 1:
+            raise ConfigError(
+                "distances must be at least 1, or 0 beside others with learn_network, "
+                f"not {list(self.distances)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -175,11 +194,12 @@ class TrainConfig:
     Attributes:
         name: Name of the run; results go to ``<output>/<name>/``.
         network: Registered name of a network, or of an optical flow, ``guided-correction``, ``accel-fusion``;
-            a TDNet is trained as a method with key frames is, beside a frozen network.
+            a TDNet is trained as a method with key frames is, beside a frozen network, and so can an optical
+            flow be, for DFF.
         class_set: Class set to train: ``camvid`` or ``cityscapes``, for detection ``pedestrians``; optical
             flow has none.
         task: ``segmentation``, ``detection`` with the loss of CSP, ``flow`` with end-point errors, or
-            ``keyframes`` for what corrects moved scores, and for TDNet.
+            ``keyframes`` for what corrects moved scores, for the flow of DFF, and for TDNet.
         options: Of the network's constructor, for example its width.
         data: Training data of all stages that do not name their own.
         validation: What the run is validated on; None trains without.
@@ -206,7 +226,8 @@ class TrainConfig:
         loss: The loss of segmentation.
         boxes: For detection, which boxes are learned.
         keyframes: For key-frame methods, what is learned beside. The crop of a stage is then the size of
-            frames (but for TDNet), and ``data`` may name ``video``, whose ``root`` is a file without labels.
+            frames (unless ``keyframes.size`` is), and ``data`` may name ``video``, whose ``root`` is a file
+            without labels.
         blocks: For segmentation, train SegBlocks; None trains the network on whole frames.
         precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the machine computes it natively.
         validate_every: Epochs between validations (the last epoch is always validated).

@@ -67,7 +67,11 @@ class ShownClips(Clips[ShownClip]):
 
 
 def cut_out(
-    clip: ShownClip, frames: Sequence[int], stage: StageConfig, generator: Generator
+    clip: ShownClip,
+    frames: Sequence[int],
+    stage: StageConfig,
+    generator: Generator,
+    channels: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same crop of some frames, resized, flipped and coloured alike.
 
@@ -76,6 +80,7 @@ def cut_out(
         frames: Their numbers in order.
         stage: Crop, scale and colours.
         generator: Source of randomness.
+        channels: Of the answers; all by default.
 
     Returns:
         Frames ``(T, 3, h, w)`` in 0..255; of the last one label ``(h, w)`` uint8 and answers ``(C, h, w)``.
@@ -84,6 +89,7 @@ def cut_out(
     label = clip.labels[last]
     size = (label.shape[0], label.shape[1])
     scores = clip.scores[last - len(clip.images) + len(clip.scores)]
+    scores = scores if channels is None else scores[list(channels)]
     scores = F.interpolate(scores[None].float(), size=size, mode="bilinear")[0]
     # All in one, so that they are cut out, resized and flipped alike.
     pictures = clip.images[list(frames)].flatten(0, 1).float()

@@ -16,6 +16,9 @@ from saccade.networks.detector import is_detector
 from saccade.training.recipe import StageConfig, TrainConfig
 from saccade.video.frame import normalise
 
+FLOW = "optical_flow"
+"""Name of a flow network among parts that learn together."""
+
 
 class Task(ABC):
     """Everything of the loop that depends on what is learned.
@@ -68,8 +71,12 @@ class Task(ABC):
     def loss(self, output: Any, targets: Tensor) -> Tensor:
         """Scalar loss of a batch, from what the learner answered."""
 
+    def parts(self, network: nn.Module) -> dict[str, nn.Module]:
+        """What is saved of what ``network`` gave, by the names of the files; ``weights`` is always there."""
+        return {"weights": network}
+
     def metadata(self) -> dict[str, str]:
-        """What the weights file says beside what every one says."""
+        """What weights files say beside what every one says."""
         return {}
 
     @abstractmethod
@@ -105,7 +112,20 @@ def open_task(config: TrainConfig, device: torch.device) -> Task:
 
 def _keyframes(config: TrainConfig, device: torch.device) -> Task:
     from saccade.networks import correction, fusion, tdnet
+    from saccade.networks.flow import list_flows
 
+    if config.network in list_flows() and not config.keyframes.learn_flow:
+        from saccade.training.dff import FeatureFlowTask
+
+        return FeatureFlowTask(config, device)
+    if config.keyframes.learn_network or config.keyframes.path == "direct":
+        raise ConfigError("learn_network and path direct, of keyframes, are for an optical flow as network")
+    if config.keyframes.learn_flow:
+        if config.network != correction.NAME:
+            raise ConfigError(f"learn_flow, of keyframes, is for {correction.NAME} as network")
+        from saccade.training.joint_correction import JointCorrectionTask
+
+        return JointCorrectionTask(config, device)
     if config.network in tdnet.FORMS:
         from saccade.training.turns import TurnsTask
 
@@ -120,6 +140,6 @@ def _keyframes(config: TrainConfig, device: torch.device) -> Task:
 
             return FusionTask(config, device)
     raise ConfigError(
-        f"task keyframes trains {correction.NAME}, {fusion.NAME} or a TDNet ({', '.join(tdnet.FORMS)}), "
-        f"not {config.network}; name one of them"
+        f"task keyframes trains {correction.NAME}, {fusion.NAME}, a TDNet ({', '.join(tdnet.FORMS)}) or an "
+        f"optical flow ({', '.join(list_flows())}), not {config.network}; name one of them"
     )

@@ -14,6 +14,7 @@ from saccade.methods.configs import TDNetConfig
 from saccade.methods.tdnet import TemporallyDistributed
 from saccade.networks.flow.warp import resized
 from saccade.networks.tdnet import FORMS, TDNet
+from saccade.training.grouped import grouped_scores
 from saccade.training.keyframe_data import network_scores
 from saccade.training.keyframes import FrozenTask
 from saccade.training.recipe import StageConfig, TrainConfig
@@ -28,8 +29,8 @@ ALONE = 0.5
 class TurnsTask(FrozenTask):
     """The frozen network's answer, and the label, from m frames that as many sub-networks see.
 
-    Of the frozen network every sub-network learns the whole answer. In the paper each learns from a part of
-    the channels of its last layers.
+    Of the frozen network every sub-network learns, with the others, the whole answer; alone it learns the
+    same, or with ``keyframes.grouped``, as in the paper, what a part of the channels of its own says.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
@@ -37,6 +38,8 @@ class TurnsTask(FrozenTask):
         self._paths = FORMS[config.network].paths
         farthest = (self._paths - 1) * max(config.keyframes.distances)
         answers = partial(network_scores, self._frozen)
+        if config.keyframes.grouped:
+            answers = partial(grouped_scores, self._frozen, self._paths)
         self._clips = ShownClips(config, answers, self.classes, farthest)
 
     def learner(self, network: nn.Module) -> nn.Module:
@@ -55,10 +58,10 @@ class TurnsTask(FrozenTask):
         return Turns(self._clips, stage, self._config, self._paths, epoch)
 
     def loss(self, output: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
-        labels, answers = targets[:, 0].long(), targets[:, 1:]
-        answers = resized(answers, (output[0].shape[2], output[0].shape[3]))
+        labels = targets[:, 0].long()
+        known = resized(targets[:, 1:], (output[0].shape[2], output[0].shape[3])).split(len(self.classes), 1)
         total = targets.new_zeros(())
-        for weight, logits in zip((1.0, ALONE), output, strict=True):
+        for weight, logits, answers in zip((1.0, ALONE), output, (known[0], known[-1]), strict=True):
             total = total + weight * self.answer_loss(logits, labels, answers)
         return total
 

@@ -27,7 +27,7 @@ class Turns(Dataset[tuple[Tensor, Tensor]]):
         self, clips: ShownClips, stage: StageConfig, config: TrainConfig, paths: int, epoch: int
     ) -> None:
         self.clips, self.stage, self.seed, self.epoch = clips, stage, config.seed, epoch
-        self.paths, self.gaps = paths, config.keyframes.distances
+        self.paths, self.gaps, self.grouped = paths, config.keyframes.distances, config.keyframes.grouped
         self.order = epoch_order(clips.of(stage), config.seed, epoch)
         batches = -(-len(self.order) // stage.batch_size)
         self.turns = np.random.default_rng((config.seed, epoch, 2)).integers(paths, size=batches)
@@ -40,7 +40,8 @@ class Turns(Dataset[tuple[Tensor, Tensor]]):
 
         Returns:
             ``(m, 4, h, w)``: frames in 0..255 and, in a further channel, the number of the sub-network that
-            sees the last. And ``(1 + K, h, w)``: label and scores of the last frame.
+            sees the last. And ``(1 + K, h, w)``: label and scores of the last frame; grouped, K more: the
+            scores for that sub-network alone.
         """
         generator = crop_generator(self.seed, self.epoch, position)
         clip, last = self.clips.frame(self.order[position])
@@ -48,7 +49,11 @@ class Turns(Dataset[tuple[Tensor, Tensor]]):
         for _ in range(self.paths - 1):
             gap = self.gaps[int(torch.randint(len(self.gaps), (), generator=generator))]
             frames.insert(0, frames[0] - gap)
-        images, label, scores = cut_out(clip, frames, self.stage, generator)
         turn = int(self.turns[position // self.stage.batch_size])
+        channels: list[int] | None = None
+        if self.grouped:
+            classes = clip.scores.shape[1] // (1 + self.paths)
+            channels = [*range(classes), *range((1 + turn) * classes, (2 + turn) * classes)]
+        images, label, scores = cut_out(clip, frames, self.stage, generator, channels)
         number = torch.full((len(frames), 1, *images.shape[2:]), float(turn))
         return torch.cat((images, number), 1), torch.cat((label[None].float(), scores))
