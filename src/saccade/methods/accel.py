@@ -18,10 +18,9 @@ from saccade.methods.whole_frames import WholeFrames
 from saccade.networks import load_network
 from saccade.networks.flow import FlowEstimator
 from saccade.networks.flow.warp import resized
-from saccade.networks.fusion import NAME, Fusion, load_fusion
+from saccade.networks.fusion import Fusion, load_fusion
 from saccade.networks.macs import count_macs
 from saccade.networks.registry import network_info
-from saccade.networks.weights import shipped_weights
 
 
 class Accel(DeepFeatureFlow):
@@ -63,8 +62,7 @@ class Accel(DeepFeatureFlow):
             _check_classes(network, update)
             update.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if fusion is None:
-            wanted = _shipped(network, config, update) if config.fusion == "default" else config.fusion
-            fusion = None if wanted in (None, "mean") else load_fusion(wanted)
+            fusion = None if config.fusion == "mean" else load_fusion(config.fusion)
         self._logits_sizes: dict[tuple[int, int], tuple[int, int]] = {}
         self.update, self.fusion = update, None if fusion is None else fusion.eval()
         self._whole_updates = WholeFrames(network if update is None else update)
@@ -141,15 +139,6 @@ class Accel(DeepFeatureFlow):
         return (
             Cost() if self.fusion is None else Cost(network=count_macs(self.fusion, maps.shape, maps.shape))
         )
-
-
-def _shipped(network: nn.Module, config: AccelConfig, update: nn.Module | None) -> str | None:
-    """Name of the fusion that is shipped for these networks; None without any."""
-    if update is not None or config.fuse != "scores":
-        return None
-    weights, scale = network_info(network).weights or "", f"{config.update_scale:g}"
-    facts = {"keyframe_weights": weights, "flow": config.flow, "update": "", "update_scale": scale}
-    return shipped_weights(NAME, **facts)
 
 
 def _enlarged(scores: Tensor, size: tuple[int, int]) -> Tensor:

@@ -216,8 +216,8 @@ class AccelConfig:
             network, as in Accel-101, which saves nothing; update: the update network alone;
             reference: moved features alone, which is Deep Feature Flow.
         fuse_at: Where scores are fused: logits, at their own resolution; or full, at that of the frame.
-        fusion: Weights of the fusion: a name, a file; mean, half of each (of features: the frame's own); or
-            default: those that are shipped for the networks and the flow, where there are any, else mean.
+        fusion: mean, half of each (of features: the frame's own); or weights of a trained fusion: a name, a
+            file.
     """
 
     interval: int = 5
@@ -229,7 +229,7 @@ class AccelConfig:
     update_scale: float = 0.75
     fuse: Literal["scores", "features", "update", "reference"] = "scores"
     fuse_at: Literal["logits", "full"] = "logits"
-    fusion: str = "default"
+    fusion: str = "mean"
 
     def __post_init__(self) -> None:
         if self.interval < 1:
