@@ -25,11 +25,12 @@ class StepProgress:
     Args:
         preparing: What goes on until the first report.
         unit: What one step is, to say how many there are per second.
+        shown: False for none at all.
     """
 
-    def __init__(self, preparing: str, unit: str) -> None:
+    def __init__(self, preparing: str, unit: str, *, shown: bool = True) -> None:
         console = Console(stderr=True)
-        self._visible = console.is_terminal
+        self._visible = shown and console.is_terminal
         self._unit = unit
         self._status = Status(preparing, console=console)
         self._bar = Progress(

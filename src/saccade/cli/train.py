@@ -35,14 +35,15 @@ def command(
     from saccade.training import load_recipe, train
 
     config = load_recipe(recipe, changes)
+    first = os.environ.get("RANK", "0") == "0"  # torchrun starts one process per device; the first one speaks
     try:
-        with StepProgress("loading the data", "steps") as progress:
+        with StepProgress("loading the data", "steps", shown=first) as progress:
             weights = train(config, resume=resume, report=progress.report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted; finished epochs are kept in {config.folder}, --resume goes on from there"
         ) from None
-    if os.environ.get("RANK", "0") != "0":  # torchrun starts one process per device; the first one speaks
+    if not first:
         return
     print_facts(
         f"{config.name} is trained",

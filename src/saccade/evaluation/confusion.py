@@ -64,6 +64,7 @@ class ConfusionMatrix(Metric):
 
     Args:
         classes: K, the number of classes.
+        alone: Of this process only: the others do not count, and are not waited for.
 
     Attributes:
         counts: ``(K, K)`` int64, rows true, columns predicted.
@@ -72,8 +73,8 @@ class ConfusionMatrix(Metric):
     full_state_update = False
     counts: Tensor
 
-    def __init__(self, classes: int) -> None:
-        super().__init__()
+    def __init__(self, classes: int, *, alone: bool = False) -> None:
+        super().__init__(sync_on_compute=not alone)
         self.classes = classes
         self.add_state("counts", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
 

@@ -35,8 +35,11 @@ class DetectionScores:
         self.frames = 0
         self.people = 0
         self._names = tuple(names)
-        self._miss_rate = MissRate()
-        self._precision = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
+        # Of this process only: in training with several, one validates.
+        self._miss_rate = MissRate(alone=True)
+        self._precision = MeanAveragePrecision(
+            box_format="xyxy", iou_type="bbox", backend="pycocotools", sync_on_compute=False
+        )
         self._precision.warn_on_many_detections = False
 
     def update(self, found: Boxes, truth: Sequence[Box]) -> None:

@@ -78,13 +78,17 @@ class People:
 
 
 class MissRate(Metric):
-    """Log-average miss rates of all subsets, over any number of images."""
+    """Log-average miss rates of all subsets, over any number of images.
+
+    Args:
+        alone: Of this process only: the others do not count, and are not waited for.
+    """
 
     full_state_update = False
     images: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, alone: bool = False) -> None:
+        super().__init__(sync_on_compute=not alone)
         self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
         for name in SUBSETS:
             self.add_state(f"people_{name}", torch.tensor(0), dist_reduce_fx="sum")

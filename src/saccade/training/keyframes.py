@@ -90,7 +90,7 @@ class FrozenTask(Task):
             raise DatasetError(
                 f"validation data is labelled in {dataset.classes.name}, not {self.classes.name}"
             )
-        method, matrix = self.method(network), ConfusionMatrix(len(self.classes))
+        method, matrix = self.method(network), ConfusionMatrix(len(self.classes), alone=True)
         for clip in dataset.clips():
             method.reset()
             for sample in clip:

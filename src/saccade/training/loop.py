@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, set_seed
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -26,6 +28,9 @@ from saccade.training.task import FLOW, Task, open_task
 
 POWER = 0.9
 """Of the polynomial schedule."""
+
+PATIENCE = 6
+"""Hours that processes wait for each other."""
 
 Report = Callable[[str, int, int], None]
 """Called with (what is going on, optimiser steps done, optimiser steps in all)."""
@@ -53,10 +58,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    # Of networks that take turns, or beside a policy that only chooses, some parameters get no gradient.
-    partly = config.task == "keyframes" or (config.blocks is not None and config.blocks.choice == "highest")
-    unused = DistributedDataParallelKwargs(find_unused_parameters=partly)
-    accelerator = Accelerator(mixed_precision=mixed_precision(config.precision), kwargs_handlers=[unused])
+    accelerator = open_accelerator(config)
     set_seed(config.seed)
     task = open_task(config, accelerator.device)
     plan = [stage for stage in config.stages for _ in range(stage.epochs)]
@@ -161,9 +163,35 @@ def train_epoch(
     return torch.stack(losses).mean().item()
 
 
+def open_accelerator(config: TrainConfig) -> Accelerator:
+    """The devices at hand: one, or one for each process of ``torchrun``, which train together."""
+    # Of networks that take turns, or beside a policy that only chooses, some parameters get no gradient.
+    partly = config.task == "keyframes" or (config.blocks is not None and config.blocks.choice == "highest")
+    unused = DistributedDataParallelKwargs(find_unused_parameters=partly)
+    # While the first process validates, the others wait.
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=PATIENCE))
+    # Without being told, accelerate lets each process of torchrun train alone where there is no GPU.
+    together = "LOCAL_RANK" in os.environ and not torch.cuda.is_available()
+    return Accelerator(
+        cpu=together,
+        mixed_precision=mixed_precision(config.precision),
+        kwargs_handlers=[unused, patience],
+    )
+
+
 def steps_of(crops: int, stage: StageConfig, processes: int) -> int:
-    """Optimiser steps of one epoch of a stage."""
-    return -(-max(1, crops // stage.batch_size) // processes)
+    """Optimiser steps of one epoch of a stage: as many batches as there are for every process.
+
+    Raises:
+        ConfigError: Several processes, and no batch for each.
+    """
+    steps = max(1, crops // stage.batch_size) // processes
+    if steps == 0:
+        raise ConfigError(
+            f"an epoch of {crops} crops has no batch of {stage.batch_size} for each of {processes} "
+            "processes; use fewer, a smaller batch_size, or the data more often (repeat)"
+        )
+    return steps
 
 
 def loader(task: Task, stage: StageConfig, config: TrainConfig, epoch: int) -> DataLoader:

@@ -32,7 +32,7 @@ def validate(
         raise DatasetError(f"validation data is labelled in {dataset.classes.name}, not {classes.name}")
     was_training = network.training
     network.eval()
-    matrix = ConfusionMatrix(len(classes))
+    matrix = ConfusionMatrix(len(classes), alone=True)
     for item in dataset.labelled():
         image, label = item.load()
         frame = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
