@@ -73,13 +73,14 @@ def keyframes_camvid(results: Path) -> str:
 
 
 def _lost(row: Row, dense: float) -> tuple[str, str]:
-    """What mean and lowest mIoU are below frame by frame, which methods with an interval are at distance 0.
+    """What mean and lowest mIoU are below frame by frame, over the same frames.
 
-    That is over the same frames: those with too few before them are not scored.
+    Over all offsets those with too few frames before them are not scored; at distance 0 methods are frame by
+    frame. Of one pass every distance has frames of its own, so its lowest is compared with nothing.
     """
     if row["method"] == "frame":
         return "", ""
-    if "interval" not in row["config"]:
+    if row["protocol"] == "clip":
         return f"{dense - row['miou']:.4f}", ""
     dense = row["miou_by_distance"][0]
     return f"{dense - row['miou']:.4f}", f"{dense - row['miou_min']:.4f}"
@@ -120,6 +121,8 @@ def composition(results: Path) -> str:
 def _keyframe_method(row: Row) -> str:
     config = row["config"]
     words = [row["method"], *([str(config["interval"])] if "interval" in config else [])]
+    if config.get("schedule", "fixed") != "fixed":
+        words.append(f"{config['schedule']}, one pass")
     if config.get("correction") == "none":
         words.append("without correction")
     if config.get("fuse") in ("update", "reference"):

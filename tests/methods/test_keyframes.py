@@ -53,11 +53,17 @@ def test_adaptive_keeps_to_its_budget_and_to_the_longest_interval():
         assert max(b - a for a, b in zip(keys, [*keys[1:], 40], strict=True)) <= 12
 
 
+def test_adaptive_makes_up_for_a_key_frame_that_came_late():
+    """Residuals fall a little, so that key frames seem due later and later; the budget is still spent."""
+    keys = run(Adaptive(4), [1.0 - 0.002 * number for number in range(41)])
+    assert len(keys) >= 10
+
+
 def test_progress_by_hand():
     progress = Progress().after(True, None)
     assert progress == Progress(frame=1, distance=1, keyframes=1, residual=0, usual=0)
     progress = progress.after(False, 2.0).after(False, 4.0)
-    assert progress == Progress(frame=3, distance=3, keyframes=1, residual=6, usual=3)
+    assert progress == Progress(frame=3, distance=3, keyframes=1, residual=6, usual=3, last=4)
     assert progress.after(True, None) == Progress(frame=4, distance=1, keyframes=2, residual=0, usual=3)
 
 

@@ -107,7 +107,8 @@ class Accel(DeepFeatureFlow):
         fused = current if self.fusion is None else self._fused(moved.features, current)
         network = self.dense_macs(tuple(frames.shape))  # trunk and head
         cost = moved.cost + Cost(network=network) + self._fusion_cost(current)
-        return Part(self._head(frames)(fused), moved.memory, cost, moved.residual)
+        logits = self._head(frames)(fused)
+        return Part(logits, moved.memory, cost, self.wrong(moved, logits))
 
     def _update_scores(self, frames: Tensor) -> tuple[Tensor, Cost]:
         """What the update network says, ``(n, K, h, w)`` at its own resolution."""

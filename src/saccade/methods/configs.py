@@ -145,7 +145,8 @@ class DeepFeatureFlowConfig:
 
     Args:
         interval: One frame in so many is a key frame, on which the network runs in full.
-        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        schedule: Key frames at a fixed interval; or no more of them: adaptive, where flow explains least;
+            agreement, where most labels are guessed to differ from those of the network.
         flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
         cut: Where the network is cut: what comes before gives the features that move, what follows runs on
             every frame. None for the place that suits the network; logits moves what it returns.
@@ -155,7 +156,7 @@ class DeepFeatureFlowConfig:
     """
 
     interval: int = 5
-    schedule: Literal["fixed", "adaptive"] = "fixed"
+    schedule: Literal["fixed", "adaptive", "agreement"] = "fixed"
     flow: str = "dis"
     cut: str | None = None
     path: Literal["composed", "steps", "direct"] = "composed"
@@ -171,7 +172,8 @@ class GSVNetConfig:
 
     Args:
         interval: One frame in so many is a key frame, on which the network runs in full.
-        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        schedule: Key frames at a fixed interval; or no more of them: adaptive, where flow explains least;
+            agreement, where most labels are guessed to differ from those of the network.
         flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
         correction: Weights of the correcting network: a name, a file, none for moved scores as they are, or
             default: those that are shipped for the network and the flow, where there are any, else none.
@@ -183,7 +185,7 @@ class GSVNetConfig:
     """
 
     interval: int = 3
-    schedule: Literal["fixed", "adaptive"] = "fixed"
+    schedule: Literal["fixed", "adaptive", "agreement"] = "fixed"
     flow: str = "dis"
     correction: str = "default"
     path: Literal["composed", "steps"] = "composed"
@@ -203,7 +205,8 @@ class AccelConfig:
 
     Args:
         interval: One frame in so many is a key frame, on which the network runs in full.
-        schedule: Key frames at a fixed interval, or adaptive: no more of them, where flow explains least.
+        schedule: Key frames at a fixed interval; or no more of them: adaptive, where flow explains least;
+            agreement, where most labels are guessed to differ from those of the network.
         flow: Optical flow: dis, light, flownet-s, flownet2-s, raft-small, or a weights file of one.
         cut: Where the network is cut: what comes before gives the features that move, what follows runs on
             every frame. None for the place that suits the network; logits moves what it returns.
@@ -221,7 +224,7 @@ class AccelConfig:
     """
 
     interval: int = 5
-    schedule: Literal["fixed", "adaptive"] = "fixed"
+    schedule: Literal["fixed", "adaptive", "agreement"] = "fixed"
     flow: str = "dis"
     cut: str | None = None
     path: Literal["composed", "steps", "direct"] = "composed"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.errors import ConfigError
+from saccade.methods.agreement import lost_agreement, motion_of
 from saccade.methods.base import Cost
 from saccade.methods.configs import AccelConfig, DeepFeatureFlowConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
@@ -31,12 +32,14 @@ class Moved:
         memory: What the next frames of these streams need.
         cost: Of the flow.
         residual: ``(n,)`` what flow did not explain.
+        motion: ``(n,)`` how far features were moved, see ``motion_of``.
     """
 
     features: Tensor
     memory: dict[str, Tensor]
     cost: Cost
     residual: Tensor
+    motion: Tensor
 
 
 class DeepFeatureFlow(KeyframeMethod):
@@ -84,13 +87,22 @@ class DeepFeatureFlow(KeyframeMethod):
         memory = {"features": features, "frame": frames}
         if self.config.path == "composed":
             memory["flow"] = frames.new_zeros(len(frames), 2, *self._flow_size(frames), dtype=torch.float32)
+        if self.config.path == "steps":
+            memory["motion"] = torch.zeros(len(frames), device=frames.device)
         return Part(logits, memory, cost)
 
     def on_other(self, frames: Tensor, memory: dict[str, Tensor]) -> Part:
         moved = self.moved(frames, memory)
         head = self._head(frames)
         cost = moved.cost + Cost(network=count_macs(head, moved.features.shape))
-        return Part(head(moved.features), moved.memory, cost, moved.residual)
+        logits = head(moved.features)
+        return Part(logits, moved.memory, cost, self.wrong(moved, logits))
+
+    def wrong(self, moved: Moved, logits: Tensor) -> Tensor:
+        """What the schedule goes by, ``(n,)``, of moved features and their logits."""
+        if self.config.schedule == "agreement":
+            return lost_agreement(logits, moved.motion)
+        return moved.residual
 
     def moved(self, frames: Tensor, memory: dict[str, Tensor]) -> Moved:
         """Features of key frames at the places of ``(n, 3, H, W)`` later frames."""
@@ -104,15 +116,19 @@ class DeepFeatureFlow(KeyframeMethod):
         residual = unexplained(now, before, flow)
         if self.config.path == "composed":
             flow = flow + warp(memory["flow"], flow, "border")
+        motion = motion_of(flow)
+        if self.config.path == "steps":
+            motion = motion + memory["motion"]
         features = warp(memory["features"], resize_flow(flow, size))
         if scale is not None:
             features = features * resized(scale, size)
         kept = {
             "direct": memory,
-            "steps": {"features": features, "frame": frames},
+            "steps": {"features": features, "frame": frames, "motion": motion},
             "composed": {"features": memory["features"], "frame": frames, "flow": flow},
         }
-        return Moved(features, kept[self.config.path], Cost(flow=self.flow.macs(now.shape)), residual)
+        cost = Cost(flow=self.flow.macs(now.shape))
+        return Moved(features, kept[self.config.path], cost, residual, motion)
 
     def dense_macs(self, shape: Sequence[int]) -> float:
         return count_macs(self.network, shape)

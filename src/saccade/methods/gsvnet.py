@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import WeightsError
+from saccade.methods.agreement import lost_agreement, motion_of
 from saccade.methods.base import Cost
 from saccade.methods.configs import GSVNetConfig
 from saccade.methods.keyframe_method import KeyframeMethod, Part
@@ -91,6 +92,8 @@ class GSVNet(KeyframeMethod):
         if not self.recurrent:
             memory["flow"] = frames.new_zeros(len(frames), 2, *self._flow_size(frames), dtype=torch.float32)
             memory["source"] = picture
+        else:
+            memory["motion"] = torch.zeros(len(frames), device=frames.device)
         return Part(scores, memory, Cost(network=count_macs(self.network, shown.shape)))
 
     def on_other(self, frames: Tensor, memory: dict[str, Tensor]) -> Part:
@@ -105,8 +108,13 @@ class GSVNet(KeyframeMethod):
             flow = flow + warp(memory["flow"], flow, "border")
             kept |= {"flow": flow, "source": memory["source"]}
             surprise = unlike(picture, memory["source"], resize_flow(flow, grid))
+        motion = motion_of(flow)
+        if self.recurrent:
+            motion = kept["motion"] = motion + memory["motion"]
         flow = resize_flow(flow, (source.shape[2], source.shape[3]))
         scores = moved(source, flow, legacy=self.config.legacy)
+        if self.config.schedule == "agreement":
+            residual = lost_agreement(scores, motion)
         cost = Cost(flow=self.flow.macs(tuple(frames.shape)))
         if self.correction is not None:
             shapes = picture.shape, scores.shape, surprise.shape

@@ -22,7 +22,7 @@ class Part:
         logits: ``(n, K, h, w)``.
         memory: What the next frames of these streams need, each ``(n, ...)``.
         cost: Of all of them, without ``dense``.
-        residual: ``(n,)`` what flow did not explain; None on key frames.
+        residual: ``(n,)`` what is wrong with them, for adaptive schedules; None on key frames.
     """
 
     logits: Tensor

@@ -20,8 +20,9 @@ class Progress:
         frame: Number of the frame to decide on, from 0.
         distance: Frames since the last key frame, at least 1; 0 where there was none.
         keyframes: Key frames so far.
-        residual: What flow did not explain in the frames since the last key frame, summed.
+        residual: What is wrong with the frames since the last key frame, as the method judges, summed.
         usual: The same per frame, over all frames so far that were no key frames; 0 before any.
+        last: The same of the last frame; 0 of a key frame.
     """
 
     frame: int = 0
@@ -29,19 +30,21 @@ class Progress:
     keyframes: int = 0
     residual: float = 0.0
     usual: float = 0.0
+    last: float = 0.0
 
     def after(self, keyframe: bool, residual: float | None) -> Progress:
         """The progress with one more frame.
 
         Args:
             keyframe: Whether it was one.
-            residual: What flow did not explain in it; None for key frames.
+            residual: What is wrong with it, as the method judges; None for key frames.
         """
         others = self.frame - self.keyframes
         if keyframe or residual is None:
             return Progress(self.frame + 1, 1, self.keyframes + 1, 0.0, self.usual)
         usual = (self.usual * others + residual) / (others + 1)
-        return Progress(self.frame + 1, self.distance + 1, self.keyframes, self.residual + residual, usual)
+        total = self.residual + residual
+        return Progress(self.frame + 1, self.distance + 1, self.keyframes, total, usual, residual)
 
 
 class Schedule(Protocol):
@@ -87,11 +90,12 @@ class External:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """As many key frames as every n-th frame, where flow explains the picture least.
+    """As many key frames as every n-th frame, where other frames go wrong most.
 
-    A key frame is due once as much is unexplained as is usual in n - 1 frames. There are never more than
-    one in n, the first one aside: frames saved while little happens are spent when much does. After three
-    intervals one comes in any case.
+    A key frame is due once as much would be wrong as is usual in n frames, were the next frame like the last
+    one; a frame earlier where the last key frame came later than every n-th. There are never more than one in
+    n, the first one aside: frames saved while little happens are spent when much does. After three intervals
+    one comes in any case.
 
     Attributes:
         interval: n.
@@ -105,7 +109,8 @@ class Adaptive:
     def keyframe(self, progress: Progress) -> bool:
         if progress.keyframes - 1 >= progress.frame // self.interval:
             return False  # the budget is spent
-        due = progress.residual >= (self.interval - 1) * progress.usual
+        late = progress.frame > progress.keyframes * self.interval
+        due = progress.residual + progress.last >= (self.interval - late) * progress.usual
         return due or progress.distance >= LONGEST * self.interval
 
 
