@@ -86,6 +86,28 @@ def _lost(row: Row, dense: float) -> tuple[str, str]:
     return f"{dense - row['miou']:.4f}", f"{dense - row['miou_min']:.4f}"
 
 
+def dff_flow(results: Path) -> str:
+    """Deep Feature Flow on CamVid along one optical flow or another, machine by machine."""
+    tables = []
+    for machine in sorted({path.parent for path in results.glob("*/dff_flow_camvid_val_*.json")}):
+        named = {
+            path.stem.removeprefix("dff_flow_camvid_val_"): _row(path)
+            for path in machine.glob("dff_flow_camvid_val_*.json")
+        }
+        lines = [
+            _line(
+                name,
+                _percent(row["gmacs"]["mean"] / row["gmacs"]["dense"]),
+                _percent(row["gmacs"]["flow"] / row["gmacs"]["dense"]),
+                _three(row["miou"]),
+                _three(row["miou_min"]),
+            )
+            for name, row in sorted(named.items(), key=lambda item: -item[1]["miou"])
+        ]
+        tables.append(_table(("flow", "GMACs", "of which flow", "mIoU", "lowest, by distance"), lines))
+    return "\n\n".join(tables)
+
+
 def segblocks_camvid(results: Path) -> str:
     """SegBlocks with each policy on CamVid, beside its network frame by frame, machine by machine."""
     tables = []
@@ -216,6 +238,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "shares": shares,
     "flow": flow,
     "keyframes-camvid": keyframes_camvid,
+    "dff-flow": dff_flow,
     "policies": policies,
     "segblocks-camvid": segblocks_camvid,
     "composition": composition,

@@ -97,6 +97,18 @@ def test_key_frame_methods_are_compared_with_the_dense_network_over_the_same_fra
     ]
 
 
+def test_flows_of_deep_feature_flow_are_named_by_their_files_the_best_first(tables, tmp_path):
+    (tmp_path / "a-machine").mkdir()
+    row = {"gmacs": {"mean": 2.0, "dense": 8.0, "flow": 0.1}, "miou": 0.65, "miou_min": 0.6}
+    (tmp_path / "a-machine" / "dff_flow_camvid_val_light.json").write_text(json.dumps(row))
+    better = row | {"gmacs": {"mean": 4.0, "dense": 8.0, "flow": 0.5}, "miou": 0.67}
+    (tmp_path / "a-machine" / "dff_flow_camvid_val_dff-street.json").write_text(json.dumps(better))
+    assert tables.dff_flow(tmp_path).splitlines()[2:] == [
+        "| dff-street | 50.0 % | 6.2 % | 0.670 | 0.600 |",
+        "| light | 25.0 % | 1.2 % | 0.650 | 0.600 |",
+    ]
+
+
 def test_optical_flow_has_its_errors_by_data(tables, tmp_path):
     (tmp_path / "a-machine").mkdir()
     row = {"flow": "dis", "data": "kitti", "part": "all", "epe": 3.256, "outliers": 0.2, "gmacs": 0.0123}
