@@ -10,6 +10,7 @@ A table stands between lines ``<!-- table NAME -->`` and ``<!-- end of table -->
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import re
 import statistics
@@ -244,6 +245,36 @@ def ghosts(results: Path) -> str:
     return "\n\n".join(tables)
 
 
+def batch_norm(results: Path) -> str:
+    """What batch norm normalises by, and what networks of two resolutions learn with it: logs of training."""
+    lines = []
+    for path in sorted(results.glob("*/training/segblocks-statistics-*.csv")):
+        kind, seed = path.stem.split("-")[2:]
+        with path.open(newline="") as file:
+            epochs = list(csv.DictReader(file))
+        scores = [float(epoch["validation_miou"]) for epoch in epochs if epoch["validation_miou"]]
+        figures = (float(epochs[-1]["loss"]), scores[-1], max(scores))
+        lines.append(_line(kind, seed, str(len(epochs)), *map(_three, figures)))
+    heads = ("`blocks.statistics`", "seed", "epochs", "loss", "mIoU at the end", "highest mIoU")
+    return _table(heads, lines)
+
+
+def busy(results: Path) -> str:
+    """Threads that wait for each other in two ways beside other programs, machine by machine."""
+    tables = []
+    for path in sorted(results.glob("*/busy.json")):
+        rows = json.loads(path.read_text())["rows"]
+        lines = [
+            _line(str(row["others"]), *(_span(row[way]) for way in ("spin_ms", "sleep_ms"))) for row in rows
+        ]
+        tables.append(_table(("other programs", "ms per frame by default", "and where they sleep"), lines))
+    return "\n\n".join(tables)
+
+
+def _span(times: Sequence[float]) -> str:
+    return f"{min(times):.0f} to {max(times):.0f}"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "blocks": blocks,
     "shares": shares,
@@ -256,6 +287,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "clips": clips,
     "detection-pets": detection_pets,
     "ghosts": ghosts,
+    "batch-norm": batch_norm,
+    "busy": busy,
 }
 
 

@@ -181,3 +181,24 @@ def test_marks_that_mean_nothing_are_refused(tables, results):
         tables.renewed("<!-- table nope -->\n<!-- end of table -->", results)
     with pytest.raises(ValueError, match="no <!-- end of table -->"):
         tables.renewed("<!-- table clips -->\n", results)
+
+
+def test_ways_to_wait_have_the_shortest_and_the_longest_time(tables, tmp_path):
+    (tmp_path / "a-machine").mkdir()
+    row = {"others": 2, "spin_ms": [300.4, 90.6, 120.0], "sleep_ms": [80.0, 85.2, 81.0]}
+    (tmp_path / "a-machine" / "busy.json").write_text(json.dumps({"rows": [row]}))
+    assert tables.busy(tmp_path).splitlines()[-1] == "| 2 | 91 to 300 | 80 to 85 |"
+
+
+def test_kinds_of_batch_norm_are_compared_by_the_logs_of_their_training(tables, tmp_path):
+    folder = tmp_path / "a-machine" / "training"
+    folder.mkdir(parents=True)
+    logs = {"frozen-0": ("0.661", "0.6684", "0.6637"), "own-1": ("0.6", "", "0.65")}
+    for name, scores in logs.items():
+        lines = [f"{epoch},0.0003,{0.5 - 0.1 * epoch},{score},240.0" for epoch, score in enumerate(scores, 1)]
+        text = "\n".join(("epoch,learning_rate,loss,validation_miou,seconds", *lines))
+        (folder / f"segblocks-statistics-{name}.csv").write_text(text + "\n")
+    assert tables.batch_norm(tmp_path).splitlines()[2:] == [
+        "| frozen | 0 | 3 | 0.200 | 0.664 | 0.668 |",
+        "| own | 1 | 3 | 0.200 | 0.650 | 0.650 |",
+    ]

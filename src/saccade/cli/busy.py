@@ -2,7 +2,7 @@
 
 After every layer the threads of a network wait for the slowest. By default they do so in a loop, which is
 best where each has a processor of its own. Where another program has it, they hold up just the thread that
-they wait for, and a frame takes many times as long.
+they wait for: ``docs/protocols.md`` has figures.
 """
 
 from __future__ import annotations
