@@ -15,34 +15,20 @@ from saccade.networks import load_network
 from saccade.networks.flow import FlowEstimator, build_flow, load_flow
 from saccade.networks.registry import network_info
 from saccade.networks.weights import weights_info
-from saccade.training import load_recipe, train
+from saccade.training import train
 from saccade.training.dff import FeatureFlowTask, Pair
 from saccade.training.pairs import Pairs
 from saccade.training.recipe import TrainConfig
 from saccade.training.shown_clips import ShownClips
 from saccade.video.frame import normalise
 
+from .tiny import keyframes_recipe
+
 CPU = torch.device("cpu")
 
 
 def config(tmp_path: Path, *overrides: str) -> TrainConfig:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(
-        f"""
-name: tiny
-task: keyframes
-network: light
-options: {{reduction: 2}}
-class_set: camvid
-output: {tmp_path / "runs"}
-keyframes: {{network: swiftnet-rn18-street, distances: [1, 2], size: [64, 96]}}
-data: [{{dataset: world, options: {{clips: 1, frames: 5, size: [64, 96], mode: panning, flow: false}}}}]
-stages: [{{epochs: 2, crop: [64, 96], scale: [1, 1], batch_size: 2, colour: 0}}]
-warmup_steps: 1
-precision: fp32
-"""
-    )
-    return load_recipe(path, overrides)
+    return keyframes_recipe(tmp_path, "light", "options={reduction: 2}", *overrides)
 
 
 def numbered(images):

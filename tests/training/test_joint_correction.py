@@ -14,31 +14,24 @@ from saccade.networks.correction import GuidedCorrection, load_correction
 from saccade.networks.flow import build_flow, load_flow
 from saccade.networks.registry import network_info
 from saccade.networks.weights import weights_info
-from saccade.training import load_recipe, train
+from saccade.training import train
 from saccade.training.joint_correction import JointWalk
 from saccade.training.loop import make_optimiser
 from saccade.training.recipe import TrainConfig
 
+from .tiny import keyframes_recipe
+
 
 def config(tmp_path: Path, *overrides: str) -> TrainConfig:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(
-        f"""
-name: tiny
-task: keyframes
-network: guided-correction
-class_set: camvid
-output: {tmp_path / "runs"}
-keyframes:
-  {{network: swiftnet-rn18-street, flow: light, distances: [1, 3], size: [64, 96], learn_flow: true,
-   flow_lr_factor: 0.1}}
-data: [{{dataset: world, options: {{clips: 1, frames: 5, size: [64, 96], mode: panning, flow: false}}}}]
-stages: [{{epochs: 2, crop: [64, 96], scale: [1, 1], batch_size: 2, colour: 0}}]
-warmup_steps: 1
-precision: fp32
-"""
+    return keyframes_recipe(
+        tmp_path,
+        "guided-correction",
+        "keyframes.flow=light",
+        "keyframes.distances=[1, 3]",
+        "keyframes.learn_flow=true",
+        "keyframes.flow_lr_factor=0.1",
+        *overrides,
     )
-    return load_recipe(path, overrides)
 
 
 def parts(legacy=False):

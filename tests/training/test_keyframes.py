@@ -24,10 +24,12 @@ from saccade.training import load_recipe, train
 from saccade.training.correction import Walk
 from saccade.training.fusion import FusedWalk
 from saccade.training.keyframe_data import AnsweredClip, Walks, answered
-from saccade.training.keyframes import distillation
+from saccade.training.losses import distillation
 from saccade.training.moving import moving_clip
 from saccade.training.recipe import TrainConfig
 from saccade.video.frame import normalise
+
+from .tiny import keyframes_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "keyframes"
 
@@ -94,22 +96,7 @@ def test_answers_and_composed_flow_of_a_clip():
 
 
 def config(tmp_path: Path, *overrides: str) -> TrainConfig:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(
-        f"""
-name: tiny
-task: keyframes
-network: guided-correction
-class_set: camvid
-output: {tmp_path / "runs"}
-keyframes: {{network: swiftnet-rn18-street, distances: [1, 2]}}
-data: [{{dataset: world, options: {{clips: 1, frames: 4, size: [64, 96], mode: panning, flow: false}}}}]
-stages: [{{epochs: 2, crop: [64, 96], batch_size: 2}}]
-warmup_steps: 1
-precision: fp32
-"""
-    )
-    return load_recipe(path, overrides)
+    return keyframes_recipe(tmp_path, "guided-correction", *overrides)
 
 
 class Few:

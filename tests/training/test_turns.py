@@ -14,35 +14,22 @@ from saccade.errors import ConfigError, DatasetError
 from saccade.networks import load_network
 from saccade.networks.tdnet import TDNet
 from saccade.networks.weights import weights_info
-from saccade.training import load_recipe, train
+from saccade.training import train
 from saccade.training.clips import clips_of
 from saccade.training.grouped import grouped_scores
 from saccade.training.keyframe_data import network_scores
-from saccade.training.keyframes import distillation
+from saccade.training.losses import distillation
 from saccade.training.recipe import TrainConfig
 from saccade.training.shown_clips import ShownClips
 from saccade.training.turns import TakingTurns, TurnsTask
 from saccade.training.turns_data import Turns
 from saccade.video.frame import normalise
 
+from .tiny import keyframes_recipe
+
 
 def config(tmp_path: Path, *overrides: str) -> TrainConfig:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(
-        f"""
-name: tiny
-task: keyframes
-network: td2-swiftnet-rn18
-class_set: camvid
-output: {tmp_path / "runs"}
-keyframes: {{network: swiftnet-rn18-street, distances: [1, 2], size: [64, 96]}}
-data: [{{dataset: world, options: {{clips: 1, frames: 5, size: [64, 96], mode: panning, flow: false}}}}]
-stages: [{{epochs: 2, crop: [64, 96], scale: [1, 1], batch_size: 2, colour: 0}}]
-warmup_steps: 1
-precision: fp32
-"""
-    )
-    return load_recipe(path, overrides)
+    return keyframes_recipe(tmp_path, "td2-swiftnet-rn18", *overrides)
 
 
 def pool_network():

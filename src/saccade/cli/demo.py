@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SEED = 0
 SIZE = (540, 960)
-"""``(height, width)`` of the street: the network takes a quarter of a second on two processor cores."""
+"""``(height, width)`` of the street: as large as a camera's frame, where blocks gain time."""
 
 FRAMES = 75
 FPS = 25.0

@@ -12,7 +12,7 @@ from saccade.errors import NetworkError
 from saccade.methods.block_size import suitable_block_size
 
 LEAST_PIXELS = 2**18
-"""Smaller frames than 512x512 gain less than conversion takes."""
+"""Of smaller frames than 512x512 it takes many to gain the seconds that conversion takes."""
 
 
 class WholeFrames:

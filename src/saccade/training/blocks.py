@@ -27,7 +27,7 @@ from saccade.policies.images import small_frames
 from saccade.policies.reward import policy_gradient_loss, signed
 from saccade.policies.sampling import bernoulli_log_prob
 from saccade.training.data import crop_generator
-from saccade.training.keyframes import distillation
+from saccade.training.losses import distillation
 from saccade.training.recipe import BlocksConfig, StageConfig, TrainConfig
 from saccade.training.segmentation import SegmentationTask
 from saccade.training.two_levels import Chosen, run

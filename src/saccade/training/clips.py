@@ -6,18 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from saccade.classes import IGNORE, ClassSet
 from saccade.datasets import open_dataset
 from saccade.datasets.clip import LabelledImage, Sample
 from saccade.errors import ConfigError, DatasetError
-from saccade.training.data import crop_generator
+from saccade.training.data import crop_generator, epoch_order
 from saccade.training.moving import moving_clip
 from saccade.training.recipe import DataConfig, StageConfig, TrainConfig
 from saccade.video.opening import open_video
@@ -128,6 +129,32 @@ class Clips(ABC, Generic[Made]):
                 "workers to 0, or give more memory"
             )
         return kept
+
+
+class Ways(Dataset[tuple[Tensor, Tensor]]):
+    """One epoch's ways from a key frame to a later frame. All of a batch are of the same length.
+
+    Args:
+        clips: Where they are taken from.
+        stage: Size of a batch, and what is done to the frames.
+        config: The recipe.
+        epoch: Number of the epoch.
+    """
+
+    def __init__(self, clips: Clips[Any], stage: StageConfig, config: TrainConfig, epoch: int) -> None:
+        self.clips, self.stage, self.seed, self.epoch = clips, stage, config.seed, epoch
+        self.path = config.keyframes.path
+        self.order = epoch_order(clips.of(stage), config.seed, epoch)
+        batches = -(-len(self.order) // stage.batch_size)
+        distances = np.array(config.keyframes.distances)
+        self.distances = np.random.default_rng((config.seed, epoch, 1)).choice(distances, batches)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def distance(self, position: int) -> int:
+        """Length of a way."""
+        return int(self.distances[position // self.stage.batch_size])
 
 
 def class_counts(config: TrainConfig, classes: int) -> Tensor:

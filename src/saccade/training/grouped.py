@@ -33,12 +33,13 @@ def grouped_scores(network: nn.Module, groups: int, images: Sequence[Tensor]) ->
 
 def _answers(network: nn.Module, groups: int, frames: Tensor) -> Tensor:
     cut = choose_cut(network, None)
-    if cut == LOGITS:
-        run: Callable[[], Tensor] = lambda: scores_of(network(frames), len(frames))  # noqa: E731
-    else:
-        features = Trunk(network, cut)(frames)
-        head = Head(network, cut, (int(frames.shape[2]), int(frames.shape[3])))
-        run = lambda: scores_of(head(features), len(frames))  # noqa: E731
+    features = Trunk(network, cut)(frames) if cut != LOGITS else frames
+    size = (int(frames.shape[2]), int(frames.shape[3]))
+    end = Head(network, cut, size) if cut != LOGITS else network
+
+    def run() -> Tensor:
+        return scores_of(end(features), len(frames))
+
     last = _last_convolution(network, run)
     share = torch.arange(last.in_channels, device=frames.device) * groups // last.in_channels
     found = [run()]

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from saccade.classes import ClassSet
 from saccade.methods.scores import scores_of
@@ -22,9 +20,9 @@ from saccade.networks.correction import picture_of
 from saccade.networks.flow import FlowEstimator, resize_flow, warp
 from saccade.networks.flow.warp import resized
 from saccade.training.augment import change_colours
-from saccade.training.clips import Clips
-from saccade.training.data import crop_generator, epoch_order
-from saccade.training.recipe import StageConfig, TrainConfig
+from saccade.training.clips import Clips, Ways
+from saccade.training.data import crop_generator
+from saccade.training.recipe import TrainConfig
 from saccade.video.frame import normalise
 
 TOGETHER = 8
@@ -92,26 +90,10 @@ class AnsweredClips(Clips[AnsweredClip]):
         return self._answered(images, labels)
 
 
-class Walks(Dataset[tuple[Tensor, Tensor]]):
-    """One epoch's ways from a key frame to a later frame. All of a batch are of the same length.
+class Walks(Ways):
+    """Ways along which scores are moved, out of clips in memory."""
 
-    Args:
-        clips: Where they are taken from.
-        stage: Size of a batch, and colours.
-        config: The recipe.
-        epoch: Number of the epoch.
-    """
-
-    def __init__(self, clips: AnsweredClips, stage: StageConfig, config: TrainConfig, epoch: int) -> None:
-        self.clips, self.stage, self.seed, self.epoch = clips, stage, config.seed, epoch
-        self.order = epoch_order(clips.of(stage), config.seed, epoch)
-        self.composed = config.keyframes.path == "composed"
-        batches = -(-len(self.order) // stage.batch_size)
-        distances = np.array(config.keyframes.distances)
-        self.distances = np.random.default_rng((config.seed, epoch, 1)).choice(distances, batches)
-
-    def __len__(self) -> int:
-        return len(self.order)
+    clips: AnsweredClips
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """The way, and its end.
@@ -122,10 +104,10 @@ class Walks(Dataset[tuple[Tensor, Tensor]]):
             ``updates``, scores of each frame reduced follow, K more. And ``(1 + K, h, w)``: label and scores
             of the last frame.
         """
-        distance = int(self.distances[position // self.stage.batch_size])
+        distance = self.distance(position)
         clip, number = self.clips.frame(self.order[position])
         last = max(number, distance)
-        stride = distance if self.composed else 1
+        stride = distance if self.path == "composed" else 1
         frames = list(range(last - distance, last + 1, stride))
         pictures = clip.pictures[frames].float()
         flows = clip.flows[frames, stride - 1].float()

@@ -24,7 +24,7 @@ from saccade.networks.registry import network_info
 from saccade.training.clips import class_counts
 from saccade.training.data import class_set
 from saccade.training.keyframe_data import AnsweredClips, Walks
-from saccade.training.losses import class_weights, segmentation_loss
+from saccade.training.losses import class_weights, distillation, segmentation_loss
 from saccade.training.recipe import StageConfig, TrainConfig
 from saccade.training.task import Task
 from saccade.video.frame import normalise
@@ -135,14 +135,3 @@ class KeyframesTask(FrozenTask):
     def metadata(self) -> dict[str, str]:
         keyframes = self._config.keyframes
         return super().metadata() | {"flow": keyframes.flow, "path": keyframes.path}
-
-
-def distillation(logits: Tensor, answers: Tensor) -> Tensor:
-    """Divergence of what logits say from what the answers say, the mean over frames, classes and pixels.
-
-    Args:
-        logits: ``(N, K, h, w)`` of the network that learns.
-        answers: ``(N, K, h, w)`` of the one that it learns from.
-    """
-    said, known = logits.float().log_softmax(1), answers.float().log_softmax(1)
-    return (known.exp() * (known - said)).mean()

@@ -1,4 +1,4 @@
-"""Losses for segmentation: cross-entropy over all or over the hardest pixels, and Lovasz-softmax."""
+"""Losses for segmentation: cross-entropy over all or the hardest pixels, Lovasz-softmax, distillation."""
 
 from __future__ import annotations
 
@@ -58,6 +58,17 @@ def hard_pixels(
         least = max(1, int(config.keep * probability.numel()))
         threshold = max(config.ohem_threshold, float(probability.kthvalue(least).values))
     return per_pixel[probability <= threshold]
+
+
+def distillation(logits: Tensor, answers: Tensor) -> Tensor:
+    """Divergence of what logits say from what the answers say, the mean over frames, classes and pixels.
+
+    Args:
+        logits: ``(N, K, h, w)`` of the network that learns.
+        answers: ``(N, K, h, w)`` of the one that it learns from.
+    """
+    said, known = logits.float().log_softmax(1), answers.float().log_softmax(1)
+    return (known.exp() * (known - said)).mean()
 
 
 def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:

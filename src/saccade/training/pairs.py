@@ -7,15 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from saccade.errors import ConfigError
 from saccade.networks.flow import FlowEstimator, load_flow, warp
 from saccade.networks.flow.warp import resized
-from saccade.training.data import crop_generator, epoch_order
+from saccade.training.clips import Ways
+from saccade.training.data import crop_generator
 from saccade.training.keyframe_data import network_scores
 from saccade.training.keyframes import FrozenTask
 from saccade.training.recipe import StageConfig, TrainConfig
@@ -43,7 +42,7 @@ class PairsTask(FrozenTask):
     def length(self, stage: StageConfig) -> int:
         return len(self._clips.of(stage))
 
-    def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
+    def crops(self, stage: StageConfig, epoch: int) -> Pairs:
         return Pairs(self._clips, stage, self._config, epoch)
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
@@ -51,26 +50,10 @@ class PairsTask(FrozenTask):
         return self.answer_loss(output, targets[:, 0].long(), answers)
 
 
-class Pairs(Dataset[tuple[Tensor, Tensor]]):
-    """One epoch's crops of a key frame and a later frame. All of a batch are as far apart.
+class Pairs(Ways):
+    """Crops of a key frame and a later frame."""
 
-    Args:
-        clips: Where they are taken from.
-        stage: Crops, size of a batch, and colours.
-        config: The recipe.
-        epoch: Number of the epoch.
-    """
-
-    def __init__(self, clips: ShownClips, stage: StageConfig, config: TrainConfig, epoch: int) -> None:
-        self.clips, self.stage, self.seed, self.epoch = clips, stage, config.seed, epoch
-        self.direct = config.keyframes.path == "direct"
-        self.order = epoch_order(clips.of(stage), config.seed, epoch)
-        batches = -(-len(self.order) // stage.batch_size)
-        distances = np.array(config.keyframes.distances)
-        self.distances = np.random.default_rng((config.seed, epoch, 1)).choice(distances, batches)
-
-    def __len__(self) -> int:
-        return len(self.order)
+    clips: ShownClips
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """The frames that flow is asked for, and the answer to the last.
@@ -80,9 +63,9 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
             frames between them too; only the key frame where the distance is 0. And ``(1 + K, h, w)``: label
             and scores of the last frame.
         """
-        distance = int(self.distances[position // self.stage.batch_size])
+        distance = self.distance(position)
         clip, last = self.clips.frame(self.order[position])
-        stride = max(1, distance) if self.direct else 1
+        stride = max(1, distance) if self.path == "direct" else 1
         frames = range(last - distance, last + 1, stride)
         generator = crop_generator(self.seed, self.epoch, position)
         images, label, scores = cut_out(clip, frames, self.stage, generator)
