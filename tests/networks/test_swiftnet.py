@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from saccade.errors import NetworkError
+from saccade.networks.registry import build_network
 from saccade.networks.swiftnet import NormReluConv, PyramidPooling, SwiftNet, Upsample
 
 from .network_checks import NetworkChecks
@@ -127,6 +128,27 @@ def test_the_input_affine_is_applied_per_channel_before_everything():
     by_hand = torch.stack([frames[:, c] * scale[c] + shift[c] for c in range(3)], dim=1)
     with torch.no_grad():
         torch.testing.assert_close(shifted(frames), plain(by_hand))
+
+
+def test_momentum_is_that_of_decoder_and_resnet_blocks():
+    def momenta(name, **options):
+        with torch.device("meta"):
+            network = build_network(name, **options)
+        norms = {n: m.momentum for n, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        parts = {"stem": ("backbone.bn1",), "blocks": ("backbone.",), "pyramid": ("spp.",)}
+        found = {}
+        for norm, momentum in norms.items():
+            part = next((p for p, starts in parts.items() if norm.startswith(starts)), "decoder")
+            found.setdefault(part, set()).add(momentum)
+        return found
+
+    plain = {"stem": {0.1}, "blocks": {0.1}, "pyramid": {0.005}, "decoder": {0.1}}
+    assert momenta("swiftnet-rn18") == plain
+    published = plain | {"blocks": {0.05}, "decoder": {0.05}}
+    assert momenta("swiftnet-rn18", momentum=0.05) == momenta("swiftnet-rn50", momentum=0.05) == published
+    # EfficientNet-Lite keeps the momentum that it was published with.
+    lite = momenta("swiftnet-efficientnet-lite1", momentum=0.05)
+    assert lite == {"stem": {0.01}, "blocks": {0.01}, "pyramid": {0.005}, "decoder": {0.05}}
 
 
 def test_unknown_backbone_and_no_classes_are_refused():

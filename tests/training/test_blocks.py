@@ -2,6 +2,7 @@
 
 import csv
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,8 +22,11 @@ from saccade.training import load_recipe, train
 from saccade.training.blocks import BlocksLearner, BlocksTask, block_losses, block_rewards
 from saccade.training.loop import make_optimiser
 from saccade.training.recipe import BlocksConfig
+from saccade.video.frame import MEAN, STD
 
 from .test_loop import Stopped, write_camvid
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "segblocks"
 
 
 def test_the_policy_network_has_the_totals_of_the_paper():
@@ -225,3 +229,14 @@ def test_the_policy_has_a_learning_rate_of_its_own(tmp_path):
     assert len(factors) == sum(1 for _ in network.parameters())
     own = set(policy.parameters())
     assert all(factor == (3.0 if p in own else 1.0) for p, factor in factors.items())
+
+
+@pytest.mark.parametrize("network", ["swiftnet-rn18", "swiftnet-efficientnet-lite1"])
+def test_the_recipe_of_the_paper_normalises_frames_as_the_original(network):
+    recipe = load_recipe(RECIPES / "cityscapes-rn18-040.yaml", {"network": network})
+    built = load_network(recipe.network, weights=None, classes=19, **recipe.options)
+    rgb = torch.rand(1, 3, 2, 2)
+    ours = (rgb - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    mean = torch.tensor([73.1584, 82.9090, 72.3924]).view(1, 3, 1, 1) / 255
+    std = torch.tensor([44.9149, 46.1529, 45.3192]).view(1, 3, 1, 1) / 255
+    torch.testing.assert_close(built.input_affine(ours), (rgb - mean) / std, atol=5e-4, rtol=0)

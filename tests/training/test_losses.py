@@ -6,7 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from saccade.classes import IGNORE
-from saccade.training.losses import class_weights, lovasz_softmax, segmentation_loss
+from saccade.training.losses import (
+    bootstrapped_per_image,
+    class_weights,
+    lovasz_softmax,
+    segmentation_loss,
+)
 from saccade.training.recipe import LossConfig
 
 
@@ -50,7 +55,47 @@ def test_ohem_takes_pixels_below_the_threshold_and_at_least_a_share(
     assert loss.item() == pytest.approx(-sum(map(math.log, hard)) / len(hard), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["cross_entropy", "ohem", "bootstrapped"])
+@pytest.mark.parametrize(
+    ("least", "hard"),
+    [
+        (1, ([0.5, 0.2, 0.7], [0.4, 0.6])),  # above 0.3 nats is below a probability of exp(-0.3) = 0.741
+        (2, ([0.5, 0.2, 0.7], [0.4, 0.6])),  # of the second image exactly two are above, and two is enough
+        (3, ([0.5, 0.2, 0.7], [0.4, 0.6, 0.8])),
+        (4, ([0.9, 0.5, 0.2, 0.7], [0.4, 0.6, 0.8, 0.99])),
+        (5, ([0.9, 0.5, 0.2, 0.7], [0.4, 0.6, 0.8, 0.99])),  # more than there are
+    ],
+)
+def test_bootstrapped_per_image_takes_what_is_above_the_threshold_and_at_least_some(
+    least: int, hard: tuple[list[float], list[float]]
+) -> None:
+    images = [0.9, 0.5, 0.2, 0.7], [0.8, 0.4, 0.99, 0.6]
+    logits = torch.cat([logits_of([[p, 1 - p] for p in image]) for image in images])
+    config = LossConfig(kind="bootstrapped_per_image", bootstrap_pixels=least)
+    loss = segmentation_loss(logits, torch.zeros(2, 1, 4, dtype=torch.uint8), config)
+    # The mean of an image's pixels, then that of the images, however many pixels each has.
+    expected = sum(-sum(map(math.log, image)) / len(image) for image in hard) / 2
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_bootstrapped_per_image_gives_gradients_to_hard_pixels_alone() -> None:
+    losses = torch.tensor([[[0.1, 0.4, 0.0]], [[0.2, 0.1, 0.25]]], requires_grad=True)
+    loss = bootstrapped_per_image(losses, 0.15, 1)
+    # More than one pixel of the second image has a loss above 0.15, of the first only one.
+    assert loss.item() == pytest.approx((0.4 + (0.2 + 0.25) / 2) / 2)
+    loss.backward()
+    assert losses.grad is not None
+    torch.testing.assert_close(losses.grad, torch.tensor([[[0, 0.5, 0]], [[0.25, 0, 0.25]]]))
+
+
+def test_ignored_pixels_count_as_zero_where_they_are_counted() -> None:
+    logits = logits_of([[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]])
+    labels = torch.tensor([[[0, 1, IGNORE]]])
+    for config in (LossConfig(count_ignored=True), LossConfig(kind="bootstrapped_per_image")):
+        loss = segmentation_loss(logits, labels, config)
+        assert loss.item() == pytest.approx(-(math.log(0.5) + math.log(0.75)) / 3, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "ohem", "bootstrapped", "bootstrapped_per_image"])
 def test_batch_without_labels_is_zero_with_a_gradient(kind: str) -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
     loss = segmentation_loss(logits, torch.full((1, 8, 8), IGNORE), LossConfig(kind=kind))  # type: ignore[arg-type]

@@ -157,7 +157,12 @@ InputAffine = tuple[Sequence[float], Sequence[float]]
 
 
 def _swiftnet(
-    backbone: str, classes: int, width: int, pretrained_backbone: bool, input_affine: InputAffine | None
+    backbone: str,
+    classes: int,
+    width: int,
+    pretrained_backbone: bool,
+    input_affine: InputAffine | None,
+    momentum: float,
 ) -> nn.Module:
     from saccade.networks.swiftnet import SwiftNet  # imports timm, which takes seconds
 
@@ -167,6 +172,7 @@ def _swiftnet(
         width=width,
         pretrained_backbone=pretrained_backbone,
         input_affine=input_affine,
+        momentum=momentum,
     )
 
 
@@ -177,9 +183,10 @@ def swiftnet_rn18(
     width: int = 128,
     pretrained_backbone: bool = False,
     input_affine: InputAffine | None = None,
+    momentum: float = 0.1,
 ) -> nn.Module:
     """SwiftNet on ResNet-18: 11.8 M parameters, 103.6 GMACs at 1024x2048."""
-    return _swiftnet("resnet18", classes, width, pretrained_backbone, input_affine)
+    return _swiftnet("resnet18", classes, width, pretrained_backbone, input_affine, momentum)
 
 
 @register_network("swiftnet-rn34")
@@ -189,9 +196,10 @@ def swiftnet_rn34(
     width: int = 128,
     pretrained_backbone: bool = False,
     input_affine: InputAffine | None = None,
+    momentum: float = 0.1,
 ) -> nn.Module:
     """SwiftNet on ResNet-34: 21.9 M parameters, 180.9 GMACs at 1024x2048."""
-    return _swiftnet("resnet34", classes, width, pretrained_backbone, input_affine)
+    return _swiftnet("resnet34", classes, width, pretrained_backbone, input_affine, momentum)
 
 
 @register_network("swiftnet-rn50")
@@ -201,9 +209,10 @@ def swiftnet_rn50(
     width: int = 128,
     pretrained_backbone: bool = False,
     input_affine: InputAffine | None = None,
+    momentum: float = 0.1,
 ) -> nn.Module:
     """SwiftNet on ResNet-50: 24.5 M parameters, 204.6 GMACs at 1024x2048."""
-    return _swiftnet("resnet50", classes, width, pretrained_backbone, input_affine)
+    return _swiftnet("resnet50", classes, width, pretrained_backbone, input_affine, momentum)
 
 
 @register_network("swiftnet-efficientnet-lite1")
@@ -213,9 +222,10 @@ def swiftnet_efficientnet_lite1(
     width: int = 48,
     pretrained_backbone: bool = False,
     input_affine: InputAffine | None = None,
+    momentum: float = 0.1,
 ) -> nn.Module:
     """SwiftNet on EfficientNet-Lite1: 3.8 M parameters, 24.1 GMACs at 1024x2048."""
-    return _swiftnet("efficientnet_lite1", classes, width, pretrained_backbone, input_affine)
+    return _swiftnet("efficientnet_lite1", classes, width, pretrained_backbone, input_affine, momentum)
 
 
 @register_network("bisenet-r18")

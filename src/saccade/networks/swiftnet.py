@@ -74,10 +74,10 @@ class PyramidPooling(nn.Module):
 class Upsample(nn.Module):
     """One step of the ladder: bring the deeper map to the skip's resolution, add, blend."""
 
-    def __init__(self, skip: int, width: int) -> None:
+    def __init__(self, skip: int, width: int, momentum: float = 0.1) -> None:
         super().__init__()
-        self.skip = NormReluConv(skip, width, 1)
-        self.blend = NormReluConv(width, width, 3)
+        self.skip = NormReluConv(skip, width, 1, momentum=momentum)
+        self.blend = NormReluConv(width, width, 3, momentum=momentum)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         skip = self.skip(skip)
@@ -99,6 +99,13 @@ class InputAffine(nn.Module):
         return x * self.scale + self.shift
 
 
+def set_momentum(resnet: nn.Module, momentum: float) -> None:
+    """Batch norm's momentum in the blocks of a ResNet of timm's; not in its stem."""
+    for name, module in resnet.named_modules():
+        if name.startswith("layer") and isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
+
+
 class SwiftNet(nn.Module):
     """Segmentation network for frames of any size; logits come at a quarter of the resolution.
 
@@ -109,6 +116,8 @@ class SwiftNet(nn.Module):
         pretrained_backbone: Fetch ImageNet weights for the backbone (needs network access once).
         input_affine: Per-channel ``(scale, shift)`` applied to the normalised frame first, for
             weights that were trained with other statistics; None for ours.
+        momentum: Of batch norm in the decoder and in the blocks of a ResNet, for training: 0.05 in SegBlocks.
+            The stem, the pyramid and other encoders keep their own.
     """
 
     cuts = ("ladder",)
@@ -121,6 +130,7 @@ class SwiftNet(nn.Module):
         width: int = 128,
         pretrained_backbone: bool = False,
         input_affine: tuple[Sequence[float], Sequence[float]] | None = None,
+        momentum: float = 0.1,
     ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
@@ -136,11 +146,13 @@ class SwiftNet(nn.Module):
             out_indices=(1, 2, 3, 4),
             **BACKBONES[backbone],
         )
+        if backbone.startswith("resnet"):
+            set_momentum(self.backbone, momentum)
         # Channels at strides 4, 8, 16, 32.
         skips: list[int] = self.backbone.feature_info.channels()  # type: ignore[union-attr, operator]
         self.spp = PyramidPooling(skips[-1], width)
-        self.up = nn.ModuleList(Upsample(skip, width) for skip in reversed(skips[:-1]))
-        self.head = NormReluConv(width, classes, 1, bias=True)
+        self.up = nn.ModuleList(Upsample(skip, width, momentum) for skip in reversed(skips[:-1]))
+        self.head = NormReluConv(width, classes, 1, bias=True, momentum=momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores.

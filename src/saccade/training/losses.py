@@ -30,14 +30,16 @@ def segmentation_loss(
     valid = labels != IGNORE
     if not valid.any():
         return logits.sum() * 0
-    per_pixel = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE, reduction="none")[
-        valid
-    ]
+    everywhere = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE, reduction="none")
+    per_pixel = everywhere[valid]
     if config.kind == "ohem":
-        per_pixel = hard_pixels(per_pixel, logits, labels, valid, config)
+        loss = hard_pixels(per_pixel, logits, labels, valid, config).mean()
     elif config.kind == "bootstrapped":
-        per_pixel = per_pixel.topk(max(1, int(config.keep * per_pixel.numel()))).values
-    loss = per_pixel.mean()
+        loss = per_pixel.topk(max(1, int(config.keep * per_pixel.numel()))).values.mean()
+    elif config.kind == "bootstrapped_per_image":
+        loss = bootstrapped_per_image(everywhere, config.bootstrap_threshold, config.bootstrap_pixels)
+    else:
+        loss = everywhere.mean() if config.count_ignored else per_pixel.mean()
     if config.lovasz:
         # Sorting every pixel for every class would take longer than the network: a sample will do.
         sample = F.interpolate(labels[:, None].float(), size=coarse.shape[-2:], mode="nearest-exact")
@@ -58,6 +60,25 @@ def hard_pixels(
         least = max(1, int(config.keep * probability.numel()))
         threshold = max(config.ohem_threshold, float(probability.kthvalue(least).values))
     return per_pixel[probability <= threshold]
+
+
+def bootstrapped_per_image(losses: Tensor, threshold: float, least: int) -> Tensor:
+    """Mean loss of each image's hard pixels, the mean over images; as SegBlocks trains EfficientNet-Lite1.
+
+    Where more than ``least`` pixels of an image have a loss above the threshold, those are its hard pixels,
+    otherwise the ``least`` with the largest losses (all of a smaller image).
+
+    Args:
+        losses: ``(N, H, W)`` of all pixels, 0 where they have no label.
+        threshold: In nats.
+        least: Number of pixels.
+    """
+    means = []
+    for image in losses.flatten(1):
+        highest = image.topk(min(least + 1, image.numel())).values
+        enough = highest.numel() > least and bool(highest[least] > threshold)
+        means.append((image[image > threshold] if enough else highest[:least]).mean())
+    return torch.stack(means).mean()
 
 
 def distillation(logits: Tensor, answers: Tensor) -> Tensor:

@@ -66,19 +66,29 @@ class LossConfig:
     Attributes:
         kind: ``cross_entropy``; ``ohem`` keeps pixels whose probability of the true class is below
             ``ohem_threshold`` (at least ``keep`` of all); ``bootstrapped`` keeps the ``keep`` share
-            of the pixels with the largest loss.
+            of the pixels with the largest loss; ``bootstrapped_per_image``, as SegBlocks, keeps those of
+            each image with a loss above ``bootstrap_threshold``, at least ``bootstrap_pixels`` of them.
         class_weights: ``none``; ``balanced``: ``1 / log(1.02 + frequency)`` (ENet), scaled to a mean
             of 1 over the pixels of the training data; ``softened``: the square root of those, for
             networks that see too many rare classes.
         lovasz: Weight of the Lovasz-softmax loss (a surrogate of mIoU) beside cross-entropy, on the
             pixels that the network's own resolution samples.
+        count_ignored: Of ``cross_entropy``, divide by the number of all pixels, also of those without a
+            label, as SegBlocks; by default by the number of those that have one.
     """
 
-    kind: Literal["cross_entropy", "ohem", "bootstrapped"] = "cross_entropy"
+    kind: Literal["cross_entropy", "ohem", "bootstrapped", "bootstrapped_per_image"] = "cross_entropy"
     class_weights: Literal["none", "balanced", "softened"] = "none"
     ohem_threshold: float = 0.7
     keep: float = 0.25
+    bootstrap_threshold: float = 0.3
+    bootstrap_pixels: int = 4096
     lovasz: float = 0.0
+    count_ignored: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bootstrap_pixels < 1:
+            raise ConfigError(f"bootstrap_pixels must be at least 1, not {self.bootstrap_pixels}")
 
 
 @dataclass(frozen=True)
