@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -169,10 +171,13 @@ def test_legacy_takes_blocks_above_the_threshold_and_some_more_at_random(network
     frame[:, 0, :16, ::2] = 1.0  # detail 0.5 in the first row
     frame[:, :, 16:32, 0:16:2] = 1.0  # 1.5 in one block of the second
     wrapped = method(network, policy="heuristic", legacy=True, target=0.4)
-    full = wrapped.step(frame).actions[0] == FULL
+    result = wrapped.step(frame)
+    full = result.actions[0] == FULL
     assert full[0].all()
     assert full[1, 0]
     assert full.sum() == 10
+    # Batches are not filled up: nothing is paid for but these blocks, and pixels around them.
+    assert result.cost.network - result.cost.halo == pytest.approx((10 + 22 / 4) / 32 * result.cost.dense)
     assert (method(network, legacy=True, target=1.0).step(frame).actions == FULL).sum() == 2
 
 
@@ -195,9 +200,34 @@ def test_block_sizes_that_suit():
     assert suitable_block_size(64, 64, levels=2) == 64
 
 
+def test_frames_that_are_none_are_refused(network):
+    for other in (torch.zeros(3, 40, 64), torch.zeros(1, 1, 3, 40, 64)):
+        for wrapped in (method(network), saccade.wrap(network, saccade.FrameConfig())):
+            with pytest.raises(NetworkError, match=r"frames must be \(N, 3, H, W\)"):
+                wrapped.step(other)
+
+
+def test_the_trained_policy_sees_colours():
+    class Grey(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(1, 4, 3, padding=1)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    grey = Grey().eval()
+    add_block_policy(grey)
+    with pytest.raises(NetworkError, match=r"three channels, and these have 1; .* heuristic"):
+        method(grey, policy="trained").step(torch.zeros(1, 1, *SIZE))
+
+
 def test_mistakes_are_refused(network, frames):
     with pytest.raises(ConfigError, match=r"target 1\.5"):
         saccade.SegBlocksConfig(target=1.5)
+    for legacy in (False, True):
+        with pytest.raises(ConfigError, match="target nan"):
+            saccade.SegBlocksConfig(target=math.nan, legacy=legacy)
     with pytest.raises(ConfigError, match="block_size 0"):
         saccade.SegBlocksConfig(block_size=0)
     with pytest.raises(NetworkError, match="block_size that is a multiple of 4"):

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 import saccade
-from saccade.classes import CAMVID
+from saccade.classes import CAMVID, CITYSCAPES
 from saccade.errors import ConfigError
 from saccade.networks import load_network, save_weights
 from saccade.networks.block_policy import BlockPolicy, add_block_policy, block_policy
@@ -214,11 +214,58 @@ def test_distillation_is_from_the_weights_it_starts_from_in_full(tmp_path):
 def test_blocks_are_for_segmentation(tmp_path):
     with pytest.raises(ConfigError, match="blocks are for segmentation"):
         recipe(tmp_path, "task=detection")
-    with pytest.raises(ConfigError, match="a target from 0 to 1"):
+    with pytest.raises(ConfigError, match="give one from 0 to 1"):
         recipe(tmp_path, "blocks.target=40")
-    with pytest.raises(ConfigError, match="distillation learns from the weights of init"):
-        recipe(tmp_path, "blocks.distillation=1")
     assert recipe(tmp_path).blocks == BlocksConfig(target=0.5, block_size=64)
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("target=.nan", "one from 0 to 1"),
+        ("block_size=0", "block_size 0 has no half"),
+        ("block_size=-64", "block_size -64 has no half"),
+        ("block_size=63", "an even number of pixels"),
+        ("cost_weight=.nan", "cost_weight must be a number"),
+        ("policy_lr_factor=-1", "policy_lr_factor must be a number of at least 0"),
+        ("distillation=.inf", "distillation must be a number"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tmp_path, setting, match):
+    with pytest.raises(ConfigError, match=match):
+        recipe(tmp_path, f"blocks.{setting}")
+
+
+@pytest.mark.parametrize("init", ["null", "imagenet", "backbone:swiftnet-rn18-street"])
+def test_distillation_needs_a_whole_network(tmp_path, init):
+    with pytest.raises(ConfigError, match="learns from the network of init"):
+        recipe(tmp_path, "blocks.distillation=1", f"init={init}")
+
+
+def test_distillation_needs_a_network_with_the_same_classes(tmp_path):
+    write_pictures(tmp_path / "data")
+    start = load_network("bisenet-r18", weights=None, classes=CITYSCAPES)
+    save_weights(tmp_path / "start.safetensors", start, {})
+    with pytest.raises(ConfigError, match="classes are not those of camvid"):
+        BlocksTask(
+            recipe(tmp_path, f"init={tmp_path / 'start.safetensors'}", "blocks.distillation=1"),
+            torch.device("cpu"),
+        )
+
+
+def test_every_process_draws_blocks_for_itself(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "data")
+    config = recipe(tmp_path)
+    task = BlocksTask(config, torch.device("cpu"))
+    found = []
+    for process in (None, 0, 1, 0):
+        together = process is not None
+        monkeypatch.setattr("saccade.training.blocks.is_initialized", lambda together=together: together)
+        monkeypatch.setattr("saccade.training.blocks.get_rank", lambda process=process: process)
+        task.crops(config.stages[0], 0)
+        found.append(torch.rand(8, generator=task._random).tolist())
+    assert found[0] == found[1] == found[3]
+    assert found[1] != found[2]
 
 
 def test_the_policy_has_a_learning_rate_of_its_own(tmp_path):

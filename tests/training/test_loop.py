@@ -120,6 +120,25 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path: Path) -> No
     assert batch["images"].shape[-2:] == batch["labels"].shape[-2:]
 
 
+def test_an_epoch_whose_validation_fails_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_camvid(tmp_path / "data")
+    config = recipe(tmp_path)
+
+    def fail(*arguments: object) -> float:
+        raise DatasetError("the labels are gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("saccade.training.segmentation.SegmentationTask.validate", fail)
+        with pytest.raises(DatasetError, match="the labels are gone"):
+            train(config)
+    load_network("swiftnet-rn18", weights=config.folder / "weights.safetensors")
+    train(config, resume=True)
+    with (config.folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [bool(row["validation_miou"]) for row in rows] == [False, False, True]
+
+
 def test_unknown_label_ids_name_the_image(tmp_path: Path) -> None:
     write_camvid(tmp_path / "data", bad_id=42)
     with pytest.raises(DatasetError, match=r"0016E5_07961.*42"):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from saccade.errors import NetworkError
@@ -167,6 +168,20 @@ class VideoMethod(nn.Module, ABC):
     @abstractmethod
     def drop(self, streams: Sequence[int]) -> None:
         """These streams have ended: the next step has fewer, the remaining ones in the same order."""
+
+    def _taken(self, frames: Tensor) -> Tensor:
+        """Frames as the network takes them: on the device and in the precision of its first parameter.
+
+        Raises:
+            NetworkError: They are not ``(N, C, H, W)``.
+        """
+        if frames.ndim != 4:
+            raise NetworkError(
+                f"frames must be (N, 3, H, W), one of each of N streams, not {tuple(frames.shape)}; give a "
+                "single one as frame[None]"
+            )
+        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
+        return frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
 
     def get_state(self) -> dict[str, Any]:
         """What the method remembers of its streams, to continue later; empty where it remembers nothing.

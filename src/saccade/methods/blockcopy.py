@@ -77,9 +77,8 @@ class BlockCopy(VideoMethod):
         Raises:
             NetworkError: The network cannot process such frames, or returns neither scores nor boxes.
         """
+        frames = self._taken(frames)
         size = (int(frames.shape[2]), int(frames.shape[3]))
-        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
-        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         memory = self._remembered(frames)
         expected = self._task.expected(memory.answer, frames, memory.motion)
         actions, view = self._decide(memory, frames, expected)

@@ -7,6 +7,7 @@ the command line can explain all flags at once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,8 +113,8 @@ class SegBlocksConfig:
         policy: What chooses the blocks in full: trained (a small network that was trained with the weights,
             and comes with them), heuristic (blocks with most detail), random, middle (rows at the middle of
             the frame) or oracle (blocks whose scores differ most between the resolutions, which takes more
-            than the dense network: how good a choice could be). auto takes trained where the weights hold
-            such a network, else heuristic.
+            than the dense network, and needs no labels: for comparison). auto takes trained where the
+            weights hold such a network, else heuristic.
         legacy: As the original code: of trained, heuristic and middle, target is no share of the blocks, but
             a threshold (none, of the detail, and of the height of the rows); of all, more blocks at random
             up to a multiple of a sixteenth; low blocks are enlarged each alone.
@@ -127,8 +128,8 @@ class SegBlocksConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        threshold = self.legacy and self.policy in ("auto", "heuristic")
-        if self.target < 0 or (self.target > 1 and not threshold):
+        most = math.inf if self.legacy and self.policy in ("auto", "heuristic") else 1.0  # a threshold there
+        if not 0 <= self.target <= most:  # nor is NaN
             raise ConfigError(f"target {self.target} is no share of the blocks; give one from 0 to 1")
         policies = ("auto", "trained", "heuristic", "random", "middle", "oracle")
         if self.policy not in policies:

@@ -40,9 +40,8 @@ class FrameByFrame(VideoMethod):
             NetworkError: The network cannot process frames of this shape, or returns neither scores nor
                 boxes.
         """
+        frames = self._taken(frames)
         size = (int(frames.shape[2]), int(frames.shape[3]))
-        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
-        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         prediction = prediction_of(self.network, self._run(frames), len(frames), size)
         macs = count_macs(self.network, tuple(frames.shape))
         return StepResult(

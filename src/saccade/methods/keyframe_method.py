@@ -86,9 +86,8 @@ class KeyframeMethod(VideoMethod):
             frames: ``(N, 3, H, W)`` normalised frames, any H, W and N. Frames of another size than before
                 begin all streams anew.
         """
+        frames = self._taken(frames)
         size = (int(frames.shape[2]), int(frames.shape[3]))
-        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
-        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         memory = self._memory
         if memory is None or memory.size != size:
             memory = self._memory = Memory(size)

@@ -7,6 +7,7 @@ TPAMI 2023.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -76,9 +77,8 @@ class SegBlocks(VideoMethod):
         Raises:
             NetworkError: The network cannot process such frames, or not at half resolution.
         """
+        frames = self._taken(frames)
         size = (int(frames.shape[2]), int(frames.shape[3]))
-        parameter = next((p for p in self.network.parameters() if p.is_floating_point()), frames)
-        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         engine = self._engine(frames)
         full, spent = self._choose(engine, frames)
         output = engine.step(frames, torch.where(full, FULL, LOW).to(torch.int8))
@@ -108,8 +108,9 @@ class SegBlocks(VideoMethod):
         if key not in self._engines:
             height, width = frames.shape[2:]
             side = self.config.block_size or suitable_block_size(height, width, levels=2)
-            legacy = EngineOptions(bilinear="per_block", dense_above=1.0)
-            options = legacy if self.config.legacy else EngineOptions(fill_batches=False)
+            options = EngineOptions(fill_batches=False)
+            if self.config.legacy:
+                options = replace(options, bilinear="per_block", dense_above=1.0)
             with torch.inference_mode(False), torch.no_grad():
                 example = torch.zeros_like(frames[:1])
                 self._engines[key] = convert(self.network, example, side, levels=2, options=options)

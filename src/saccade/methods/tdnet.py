@@ -68,9 +68,8 @@ class TemporallyDistributed(VideoMethod):
             frames: ``(N, 3, H, W)`` normalised frames, any H, W and N. Frames of another size than before
                 begin all streams anew.
         """
+        frames = self._taken(frames)
         size = (int(frames.shape[2]), int(frames.shape[3]))
-        parameter = next(self.network.parameters())
-        frames = frames.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         if self._size != size:
             self._size, self._streams = size, []
         new = [Stream() for _ in range(len(frames) - len(self._streams))]

@@ -92,7 +92,15 @@ def policy_logits(network: nn.Module, small: Tensor) -> Tensor:
 
     Returns:
         ``(N, GH, GW)`` float32.
+
+    Raises:
+        NetworkError: The frames have other channels than three.
     """
+    if small.shape[1] != 3:
+        raise NetworkError(
+            f"the block policy sees frames of three channels, and these have {small.shape[1]}; choose "
+            "another policy, for example heuristic"
+        )
     policy = block_policy(network)
     assert policy is not None
     affine = getattr(network, "input_affine", None)  # of weights that were trained with other statistics

@@ -12,16 +12,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed import get_rank, is_available, is_initialized
 from torch.utils.data import Dataset
 
 from saccade.blocks.grid import FULL, Grid
 from saccade.classes import IGNORE
+from saccade.errors import ConfigError
 from saccade.methods import wrap
 from saccade.methods.configs import SegBlocksConfig
 from saccade.methods.scores import scores_of
 from saccade.methods.segblocks import blocks_in_full
 from saccade.networks import load_network
 from saccade.networks.block_policy import BlockPolicy, add_block_policy, block_policy, policy_logits
+from saccade.networks.registry import network_info
 from saccade.policies.base import block_means, highest
 from saccade.policies.images import small_frames
 from saccade.policies.reward import policy_gradient_loss, signed
@@ -123,8 +126,23 @@ class BlocksTask(SegmentationTask):
         self._random = torch.Generator()
         self._teacher: nn.Module | None = None
         if self._blocks.distillation:
-            teacher = load_network(config.network, weights=config.init, **config.options)
+            teacher = self._open_teacher(config)
             self._teacher = teacher.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _open_teacher(self, config: TrainConfig) -> nn.Module:
+        """The network of ``init``.
+
+        Raises:
+            ConfigError: It has other classes.
+        """
+        teacher = load_network(config.network, weights=config.init, **config.options)
+        classes = network_info(teacher).class_set
+        if classes is None or classes.names != self.classes.names:
+            raise ConfigError(
+                f"blocks.distillation learns from {config.init}, whose classes are not those of "
+                f"{self.classes.name}; name weights with the same, or leave distillation out"
+            )
+        return teacher
 
     def network(self, config: TrainConfig) -> nn.Module:
         network = super().network(config)
@@ -135,8 +153,12 @@ class BlocksTask(SegmentationTask):
         return BlocksLearner(network, self._blocks, self._random, self._teacher)
 
     def crops(self, stage: StageConfig, epoch: int) -> Dataset[tuple[Tensor, Tensor]]:
-        """Also seeds the draws of the epoch, so that a run that was resumed draws as one that was not."""
-        seed = crop_generator(self._config.seed, epoch, self.length(stage)).initial_seed()
+        """Also seeds the draws of the epoch, so that a run that was resumed draws as one that was not.
+
+        Each process draws for itself.
+        """
+        process = get_rank() if is_available() and is_initialized() else 0
+        seed = crop_generator(self._config.seed, epoch, self.length(stage) + process).initial_seed()
         self._random.manual_seed(seed)
         return super().crops(stage, epoch)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from saccade.errors import ConfigError, TrainingError
+from saccade.errors import ConfigError, SaccadeError, TrainingError
 from saccade.networks import block_policy, save_weights
 from saccade.training.average import MovingAverage
 from saccade.training.checkpoint import load_checkpoint, save_checkpoint
@@ -55,6 +55,7 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
     Raises:
         TrainingError: The loss is not finite (the batch is saved), or there is nothing to resume.
         DatasetError: Training data that does not fit the class set.
+        SaccadeError: What the network is validated on does not fit it. The epoch is saved all the same.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -105,9 +106,12 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
         if accelerator.is_main_process:
             last = epoch + 1 == len(plan)
             result = average.average if config.ema else network
-            score = None
+            score, failure = None, None
             if config.validation and (last or (epoch + 1) % config.validate_every == 0):
-                score = task.validate(result, accelerator.device)
+                try:
+                    score = task.validate(result, accelerator.device)
+                except SaccadeError as error:
+                    failure = error  # the epoch is saved first
             row = {
                 "epoch": epoch + 1,
                 "learning_rate": learning_rate(steps[epoch] - 1),
@@ -120,6 +124,8 @@ def train(config: TrainConfig, *, resume: bool = False, report: Report | None = 
                 save_checkpoint(checkpoint, snapshot(epoch + 1, config, network, average, optimiser))
                 for name, part in task.parts(result).items():
                     save_weights(config.folder / f"{name}.safetensors", part, metadata(config, task, row))
+            if failure is not None:
+                raise failure
         accelerator.wait_for_everyone()
     return config.folder / "weights.safetensors"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -196,6 +197,19 @@ class BlocksConfig:
     choice: Literal["drawn", "highest"] = "drawn"
     distillation: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.target <= 1:
+            raise ConfigError(f"blocks.target {self.target} is no share of the blocks; give one from 0 to 1")
+        if self.block_size < 2 or self.block_size % 2:
+            raise ConfigError(
+                f"blocks.block_size {self.block_size} has no half; give an even number of pixels, a multiple "
+                "of 64 for a network with stride 32"
+            )
+        for name in ("cost_weight", "policy_lr_factor", "distillation"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"blocks.{name} must be a number of at least 0, not {value}")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -291,14 +305,20 @@ class TrainConfig:
                 raise ConfigError(f"epochs, batch_size and crop must be positive, not {stage}")
             if not 0 < stage.scale[0] <= stage.scale[1]:
                 raise ConfigError(f"scale must be [smallest, largest] above 0, not {list(stage.scale)}")
-        if self.blocks and (self.task != "segmentation" or not 0 <= self.blocks.target <= 1):
-            raise ConfigError(f"blocks are for segmentation, with a target from 0 to 1; not {self.blocks}")
-        if self.blocks and self.blocks.distillation and self.init is None:
+        if self.blocks and self.task != "segmentation":
+            raise ConfigError(f"blocks are for segmentation, not for {self.task}; leave blocks out")
+        if self.blocks and self.blocks.distillation and not self.starts_from_network:
             raise ConfigError(
-                "blocks.distillation learns from the weights of init; name some, or set it to 0"
+                "blocks.distillation learns from the network of init, and init is "
+                f"{self.init or 'not there'}; name weights of a whole network, or set it to 0"
             )
         if self.lr <= 0 or not 0 <= self.ema < 1:
             raise ConfigError(f"lr must be above 0 and ema in [0, 1), not lr={self.lr}, ema={self.ema}")
+
+    @property
+    def starts_from_network(self) -> bool:
+        """Whether ``init`` names the weights of a whole network."""
+        return self.init is not None and self.init != "imagenet" and not self.init.startswith("backbone:")
 
     @property
     def folder(self) -> Path:

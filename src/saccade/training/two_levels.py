@@ -222,7 +222,7 @@ def run(network: nn.Module, frames: Tensor, chosen: Chosen) -> Any:
 
     Args:
         network: In training or in evaluation mode.
-        frames: ``(N, 3, H, W)`` normalised frames of whole blocks.
+        frames: ``(N, 3, H, W)`` normalised frames; blocks may be cut off at the right and the bottom.
         chosen: Which blocks are at full resolution.
 
     Raises:
