@@ -413,6 +413,60 @@ def test_frames_that_are_too_small_for_a_map_of_the_network_are_refused():
         convert(made(Coarse), torch.zeros(1, 3, 24, 32), 8, levels=2)
 
 
+class Pooled(nn.Module):
+    """Context of 4 x 6 cells, whatever the frames are like, beside a map of a quarter of their size."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=4, padding=1)
+        self.near = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        context = self.near(nn.functional.adaptive_avg_pool2d(x, (4, 6)))
+        return x + nn.functional.interpolate(context, size=x.shape[2:], mode="bilinear")
+
+
+def test_maps_of_a_size_of_their_own_are_refused_where_they_are_cut_into_blocks():
+    network = made(Pooled)
+    message = (
+        "makes a map of 4x6 pixels of frames of 64x96 and of 32x48, so that its blocks have no half; it is "
+        "executed as a whole where a block is less than 1.5 of its pixels wide: use frames of 96x128 pixels "
+        "or more, or blocks of 16"
+    )
+    # A pixel of the map is 16 of the frame: blocks of 32 are 2 wide, and must be less than 1.5, or 24.
+    with pytest.raises(NetworkError, match=message):
+        convert(network, torch.zeros(1, 3, 64, 96), 32, levels=2)
+    convert(network, torch.zeros(1, 3, 64, 96), 16, levels=2)
+    convert(network, torch.zeros(1, 3, 96, 128), 32, levels=2)
+
+
+class Trimmed(nn.Module):
+    """Resizes frames to 16 rows and columns fewer, which is another share of a frame of half the size."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.stem(nn.functional.interpolate(x, size=[side - 16 for side in x.shape[2:]]))
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((64, 64), "of 48x48 pixels should be one of 24x24 .*, 32x32, and is one of 16x16; larger frames or"),
+        (
+            (64, 72),
+            "of 48x56 pixels should be one of 24x28 .* of 16x20; frames whose sides are multiples",
+        ),
+    ],
+)
+def test_maps_that_are_not_halved_are_refused(size, message):
+    with pytest.raises(NetworkError, match=message):
+        convert(made(Trimmed), torch.zeros(1, 3, *size), 16, levels=2)
+
+
 class Fitting(nn.Module):
     """Pads what cannot be halved, so that for frames of half the size it does something else."""
 

@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from saccade.blocks.build import build
 from saccade.blocks.capture import Captured, capture
 from saccade.blocks.convolution import Convolution
-from saccade.blocks.grid import Axis, Grid
+from saccade.blocks.grid import Axis, Grid, Level
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.resolution import Resolution
+from saccade.blocks.rules.builder import LEAST_CELL, LEAST_SHARE
 from saccade.blocks.steps import ConvolutionStep, Step, WindowStep
 from saccade.errors import NetworkError
+
+aten = torch.ops.aten
+
+ADAPTIVE = (aten.adaptive_avg_pool2d, aten._adaptive_avg_pool2d)
+"""Poolings to a size that does not depend on the frames."""
 
 
 def halve(module: nn.Module, full: Resolution, options: EngineOptions) -> Resolution:
@@ -55,21 +61,31 @@ def half_grid(grid: Grid) -> Grid:
 
 def refuse_odd_cells(full: Resolution) -> None:
     """Raise an error where a block has an odd number of pixels, and say which block size has not."""
-    sides = [(full.grid.block, 1, "the frames")]
+    sides = [(full.grid.block, "the frames")]
     for step in full.steps:
         if step.spatial is not None:
-            level = step.spatial.level
-            pixel = max(full.grid.block // axis.cell for axis in (level.rows, level.columns))
-            sides += [(cell, pixel, step.operations[0].source) for cell in level.cell]
-    odd = next(((cell, name) for cell, _, name in sides if cell % 2), None)
+            sides += [(cell, step.operations[0].source) for cell in step.spatial.level.cell]
+    odd = next(((cell, name) for cell, name in sides if cell % 2), None)
     if odd is not None:
-        unit = 2 * math.lcm(*{1 << (pixel - 1).bit_length() for _, pixel, _ in sides})
+        unit = even_block(full)
         fits = full.grid.block % unit == 0  # and still there is a map that is no simple fraction of the frame
         help = "use larger frames" if fits else f"convert with a block_size that is a multiple of {unit}"
         raise NetworkError(
             f"blocks of {full.grid.block} pixels are {odd[0]} pixels wide or high in {odd[1]}, which has no "
             f"half: for low resolution {help}"
         )
+
+
+def even_block(full: Resolution, without: Level | None = None) -> int:
+    """Blocks whose sides are multiples of this have a half in every map that is a power of two smaller.
+
+    Args:
+        full: Steps of the network.
+        without: Maps of this size do not count.
+    """
+    levels = {step.spatial.level for step in full.steps if step.spatial is not None} - {without}
+    pixels = {full.grid.block // cell for level in levels for cell in level.cell}
+    return 2 * math.lcm(*(1 << (pixel - 1).bit_length() for pixel in pixels))
 
 
 def match(full: Resolution, steps: Sequence[Step]) -> None:
@@ -83,11 +99,7 @@ def match(full: Resolution, steps: Sequence[Step]) -> None:
                 f"are multiples of {2 * full.grid.block} pixels may help"
             )
         if not covers(one, other):
-            raise NetworkError(
-                f"{one.operations[0].source} cannot run at low resolution: at half the size its map "
-                f"{one.shape} becomes {other.shape}, whose blocks do not cover the same; larger frames, "
-                f"larger blocks, or sides that are multiples of {full.grid.block} pixels may help"
-            )
+            raise NetworkError(uncovered(full, one, other))
     if len(full.steps) != len(steps):
         raise NetworkError(
             "for frames of half the size this network has other operations, so that it cannot run at low "
@@ -106,6 +118,54 @@ def covers(one: Step, other: Step) -> bool:
     level, half = one.spatial.level, other.spatial.level
     same = one.spatial.dims == other.spatial.dims
     return same and alike(level.rows, half.rows) and alike(level.columns, half.columns)
+
+
+def uncovered(full: Resolution, one: Step, other: Step) -> str:
+    """What is the matter where the blocks of two maps do not cover the same, and what may help."""
+    assert one.spatial is not None  # what is whole at full resolution is whole at half
+    grid, size = full.grid, one.spatial.level.size
+    half = half_grid(grid)
+    there = None if other.spatial is None else other.spatial.level.size
+    problem = f"{one.operations[0].source} cannot run at low resolution: "
+    if there == size:
+        return (
+            f"{problem}it makes a map of {in_pixels(size)} pixels of frames of {in_pixels(grid)} and of "
+            f"{in_pixels(half)}, so that its blocks have no half; {help_for_fixed_size(full, one)}"
+        )
+    wanted = tuple(-(-side // 2) for side in size)
+    found = "no map of blocks" if there is None else f"one of {in_pixels(there)}"
+    if there == wanted:
+        found += ", in which blocks lie elsewhere"
+    ragged = grid.height % grid.block or grid.width % grid.block
+    sides = f"frames whose sides are multiples of {grid.block} pixels"
+    help = sides if ragged else "larger frames or larger blocks"
+    return (
+        f"{problem}its map of {in_pixels(size)} pixels should be one of {in_pixels(wanted)} for frames of "
+        f"half the size, {in_pixels(half)}, and is {found}; {help} may help"
+    )
+
+
+def help_for_fixed_size(full: Resolution, step: Step) -> str:
+    """With which frames or blocks a map of the same size for all frames would be executed as a whole."""
+    assert step.spatial is not None
+    grid, size = full.grid, step.spatial.level.size
+    pooled = getattr(step.operations[0].target, "overloadpacket", None) in ADAPTIVE
+    least = LEAST_CELL if pooled else LEAST_SHARE
+    pixel = max(grid.height / size[0], grid.width / size[1])
+    larger = math.nextafter(grid.block / (least * pixel), math.inf)
+    frames = [math.ceil(larger * side / grid.block) * grid.block for side in (grid.height, grid.width)]
+    unit = even_block(full, without=step.spatial.level)
+    smaller = (math.ceil(least * pixel) - 1) // unit * unit
+    return (
+        f"it is executed as a whole where a block is less than {least} of its pixels wide: use frames of "
+        f"{in_pixels(frames)} pixels or more" + (f", or blocks of {smaller}" if smaller else "")
+    )
+
+
+def in_pixels(size: Grid | Sequence[int]) -> str:
+    """Height and width, to be read."""
+    height, width = (size.height, size.width) if isinstance(size, Grid) else size
+    return f"{height}x{width}"
 
 
 def share_weights(one: ConvolutionStep, other: ConvolutionStep, captured: Captured) -> None:

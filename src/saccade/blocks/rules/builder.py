@@ -13,6 +13,8 @@ from saccade.blocks.steps import IMAGE, PadStep, Spatial
 LEAST_CELL = 1.5
 """Whole values go back to blocks from maps whose cells have at least this many pixels per side."""
 
+LEAST_SHARE = 0.75
+"""Maps whose cells have less of a pixel per side are whole values."""
 
 FARTHEST_ASPECT = 1.3
 """A map whose aspect differs from the frame's by more than this factor is not a picture of the frame."""
@@ -59,7 +61,7 @@ class Builder:
         like = self.like or {}
         return operation.name in like and like[operation.name] is None
 
-    def pictures(self, size: Sequence[int], least: float = 0.75) -> bool:
+    def pictures(self, size: Sequence[int], least: float = LEAST_SHARE) -> bool:
         """Can a map of this size be cut into the grid's cells?"""
         height, width = size
         down, across = self.grid.height / height, self.grid.width / width
@@ -82,7 +84,7 @@ class Builder:
         image = (self.grid.height, self.grid.width)[axis]
         kept = after[axis] * step / before[axis]
         cell = self.grid.block * after[axis] / image
-        return 1 / FARTHEST_ASPECT <= kept <= FARTHEST_ASPECT and cell >= 0.75
+        return 1 / FARTHEST_ASPECT <= kept <= FARTHEST_ASPECT and cell >= LEAST_SHARE
 
     def source_level(self, name: str) -> Level:
         """The level of a value that is read in windows."""
