@@ -19,10 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from saccade.actions import FULL as FULL
 from saccade.errors import ConfigError
-
-KEEP, LOW, FULL = 0, 1, 2
-"""Actions per block: keep the last values, compute at half resolution, compute in full."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,6 @@ from saccade.blocks.resolution import Resolution, run_segment
 from saccade.blocks.segments import Segment
 from saccade.blocks.steps import PixelStep, Run, Step, WholeMap, WindowStep
 
-LOW_COST = 0.25
-"""MACs of a block at half resolution, as a share of those at full resolution."""
-
 
 class FullRun(Run):
     """The values of a frame at full resolution, where some blocks are executed at half.

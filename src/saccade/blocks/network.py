@@ -11,11 +11,12 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
+from saccade.actions import FULL, KEEP, LOW, LOW_COST
 from saccade.blocks.capture import Captured, Ref, frame_input
 from saccade.blocks.cost import BlockCost, CostTable, MacCounter, StepMacs
-from saccade.blocks.grid import FULL, KEEP, LOW, Grid, Selection
+from saccade.blocks.grid import Grid, Selection
 from saccade.blocks.half import halve
-from saccade.blocks.levels import LOW_COST, FullRun, Levels
+from saccade.blocks.levels import FullRun, Levels
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.plan import Plan, plan_of
 from saccade.blocks.resolution import Resolution, read_beyond, run_segment

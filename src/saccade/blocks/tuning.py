@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from saccade.blocks.grid import FULL, Selection
+from saccade.actions import FULL
+from saccade.blocks.grid import Selection
 from saccade.blocks.kernels.build import cache_folder
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.segments import LEAST_BATCH

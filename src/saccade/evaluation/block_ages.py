@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saccade.video.overlay import KEEP
+from saccade.actions import KEEP
 
 
 class BlockAges:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saccade.actions import KEEP, LOW
 from saccade.methods.base import StepResult
-
-LOW = 1
-"""Action of a block that is executed at half resolution."""
 
 
 class ExecutedBlocks:
     """Counts blocks and executed blocks over all streams, with and without the first frame of each.
 
-    A block is executed if its action is not 0 (keep). Methods without blocks have no counts.
+    A block is executed if its action is not ``KEEP``. Methods without blocks have no counts.
     """
 
     def __init__(self) -> None:
@@ -35,7 +33,7 @@ class ExecutedBlocks:
             if result.actions is not None:
                 self._low += int((result.actions == LOW).sum())
                 for row, actions in enumerate(result.actions):
-                    counts = int((actions != 0).sum()), actions.numel()
+                    counts = int((actions != KEEP).sum()), actions.numel()
                     for total in (self._all, self._later) if seen[row] else (self._all,):
                         total[0] += counts[0]
                         total[1] += counts[1]

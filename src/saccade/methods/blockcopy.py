@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.blocks import FULL, LOW, BlockNetwork, EngineOptions, convert
+from saccade.actions import FULL, LOW, LOW_COST
+from saccade.blocks import BlockNetwork, EngineOptions, convert
 from saccade.blocks.grid import bucket
 from saccade.methods.base import Cost, StepResult, VideoMethod
 from saccade.methods.block_memory import BlockMemory
@@ -28,7 +29,6 @@ from saccade.methods.box_task import BoxTask
 from saccade.methods.configs import BlockCopyConfig
 from saccade.networks.detector import Detector, is_detector
 from saccade.policies.ageing import Ageing
-from saccade.policies.allocation import LOW_COST
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView
 from saccade.policies.budget import Budget
 from saccade.policies.change import changed_blocks

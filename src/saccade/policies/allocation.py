@@ -11,11 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-KEEP, LOW, FULL = 0, 1, 2
-"""Actions per block: keep the last values, execute at half resolution, or in full."""
-
-LOW_COST = 0.25
-"""Operations of a block at half resolution, as a share of those in full."""
+from saccade.actions import FULL, KEEP, LOW, LOW_COST
 
 
 def allocate(full: Tensor, low: Tensor, due: Tensor, budget: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.actions import FULL, KEEP
 from saccade.networks.detector import Boxes
-from saccade.policies.allocation import FULL, KEEP, allocate
+from saccade.policies.allocation import allocate
 
 LOW_GAIN = 0.5
 """What half resolution gains, as a share of what full resolution gains, where a policy does not know."""

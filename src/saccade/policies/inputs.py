@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saccade.policies.base import KEEP, PolicyView
+from saccade.actions import KEEP
+from saccade.policies.base import PolicyView
 
 Scores = Literal["probabilities", "logits"]
 Resize = Literal["mean", "nearest"]

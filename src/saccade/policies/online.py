@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saccade.actions import FULL, KEEP, LOW
 from saccade.errors import WeightsError
 from saccade.networks.macs import count_macs
-from saccade.policies.allocation import FULL, KEEP, LOW, allocate
+from saccade.policies.allocation import allocate
 from saccade.policies.base import Policy, PolicyOutcome, PolicyView, highest
 from saccade.policies.boxes import box_gain
 from saccade.policies.change import ChangePolicy

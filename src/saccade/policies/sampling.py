@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saccade.policies.base import FULL, KEEP
+from saccade.actions import FULL, KEEP
 
 _EXCLUDED = -1e9
 """Logit of a block that cannot be drawn. Finite, so that gradients are."""

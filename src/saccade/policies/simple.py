@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saccade.policies.base import FULL, KEEP, Policy, PolicyView, RankingPolicy
+from saccade.actions import FULL, KEEP
+from saccade.policies.base import Policy, PolicyView, RankingPolicy
 
 
 class AllBlocks(Policy):

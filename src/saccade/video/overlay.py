@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from saccade.actions import FULL, KEEP, LOW
 from saccade.classes import ClassSet
 from saccade.video.legend import Entry, draw_legend
 from saccade.video.palette import colour_labels
-
-KEEP, LOW, FULL = 0, 1, 2
-"""Actions of a block: its features are kept, computed at low resolution, or computed in full."""
 
 FULL_COLOUR = (255, 255, 255)
 LOW_COLOUR = (255, 190, 0)
