@@ -6,6 +6,7 @@ import torch
 
 from saccade.cli import main
 from saccade.networks import load_network
+from saccade.networks.block_policy import BlockPolicy
 
 TO_PUBLISHED = (
     ("spp.project.", "spp.spp.spp_bn."),
@@ -37,6 +38,19 @@ def test_published_checkpoint_becomes_weights_that_load(tmp_path, capsys):
     assert "BlockCopy" in text
     loaded = load_network(str(out)).state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in network.state_dict().items())
+
+
+def test_a_checkpoint_with_a_policy_is_for_segblocks(tmp_path, capsys):
+    network = load_network("swiftnet-rn18", weights="random", classes=19)
+    tensors = {f"net.{published_name(name)}": value for name, value in network.state_dict().items()}
+    policy = BlockPolicy().layers.state_dict()
+    out = tmp_path / "mine.safetensors"
+    for known, suffix in (({}, ""), (policy, " --method segblocks")):
+        named = {f"policy.policy_net.layers.{name}": value for name, value in known.items()}
+        torch.save(tensors | named, tmp_path / "published.pth")
+        assert main(["import", str(tmp_path / "published.pth"), "-o", str(out)]) == 0
+        text = "".join(capsys.readouterr().out.split())  # long lines are broken
+        assert f"--weights {out}{suffix} -o out/imported.mp4".replace(" ", "") in text
 
 
 def test_other_files_are_refused(tmp_path, capsys):

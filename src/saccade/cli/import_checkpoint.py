@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from saccade.networks.importers import ImportSummary
 
 
 def command(
@@ -38,20 +41,21 @@ def command(
             "tensors": f"{summary.tensors} taken over, {len(summary.ignored)} not part of the network",
             "policy": "trained, for --method segblocks --policy trained" if summary.policy else "none",
             "written to": f"{summary.path} ({summary.size / 1e6:.1f} MB)",
-            "use it": f"saccade run {_use(summary.network, summary.path)} -o out/imported.mp4",
+            "use it": f"saccade run {_use(summary)} -o out/imported.mp4",
         },
     )
 
 
-def _use(network: str, path: Path) -> str:
+def _use(summary: ImportSummary) -> str:
     from saccade.networks import correction
     from saccade.networks.flow import list_flows
     from saccade.networks.tdnet import FORMS
 
+    network, path = summary.network, summary.path
     if network == correction.NAME:
         return f"VIDEO --weights NETWORK --method gsvnet --legacy --correction {path}"
     if network in list_flows():
         return f"VIDEO --weights NETWORK --method gsvnet --flow {path}"
     if network in FORMS:
         return f"world --method tdnet --network {path}"
-    return f"world --weights {path}"
+    return f"world --weights {path}" + " --method segblocks" * summary.policy
