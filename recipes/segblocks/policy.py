@@ -32,6 +32,9 @@ from saccade.video.frame import normalise
 
 BLOCK = 64
 CLASSES = 11
+BATCH = 16
+"""Frames at a time; fewer where there are fewer."""
+
 LARGEST = 3.0
 """Nats that a pixel can gain or lose at most."""
 
@@ -51,7 +54,7 @@ def load(data: Path, every: int) -> tuple[Tensor, Tensor]:
 def gains(network: nn.Module, frames: Tensor, labels: Tensor) -> Tensor:
     """What full resolution gains in each pixel of the network's output, ``(N, h, w)``."""
     counts = torch.bincount(labels.flatten().long(), minlength=256)[:CLASSES]
-    weight = counts.sum() / counts / CLASSES
+    weight = counts.sum() / counts.clamp_min(1) / CLASSES
     found = []
     for some, truth in zip(frames.split(4), labels.split(4), strict=True):
         x = normalise(some)
@@ -120,12 +123,13 @@ def main() -> None:
     grid = -(-size[0] // BLOCK), -(-size[1] // BLOCK)
     policy = add_block_policy(network).requires_grad_(True).train()
     optimiser = torch.optim.AdamW(policy.parameters(), lr=arguments.lr, weight_decay=1e-2)
-    batches = len(frames) // 16
+    size_of_batch = min(BATCH, len(frames))
+    batches = len(frames) // size_of_batch
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, arguments.epochs * batches)
-    everything = torch.ones(16, *grid, dtype=torch.bool)
+    everything = torch.ones(size_of_batch, *grid, dtype=torch.bool)
     for epoch in range(arguments.epochs):
         order, losses = torch.randperm(len(frames), generator=random), []
-        for chosen in order[: batches * 16].split(16):
+        for chosen in order[: batches * size_of_batch].split(size_of_batch):
             some, gain = moved(frames[chosen], maps[chosen], random)
             small = small_frames(normalise(some), grid, BLOCK, BlockPolicy.pixels)
             worth = block_sums(gain, grid, size).clamp_min(0)
