@@ -301,7 +301,7 @@ def bench_table(rows: Sequence[Row]) -> str:
     lines = []
     for label, row in zip(labels_of([(r["method"], r["config"]) for r in rows]), rows, strict=True):
         latency = row["latency_ms"]
-        cells = [label, _percent(row["executed_fraction_without_first"]), _number(row["gmacs"]["mean"])]
+        cells = [label, _blocks(row), _number(row["gmacs"]["mean"])]
         cells += [_number(latency["mean"]), _number(latency["p95"])]
         cells += [_times(row["speedup_vs_dense_best"]), _times(row["realised"], "")]
         cells += [_number(row["fps_with_io"]), _number(row["peak_memory_mb"])]
@@ -309,6 +309,14 @@ def bench_table(rows: Sequence[Row]) -> str:
         cells += [_three(row["miou"]), _three(row["miou_min"])] if scored else []
         lines.append(_line(*cells))
     return _table(heads, lines)
+
+
+def _blocks(row: Row) -> str:
+    """Share of the blocks that were executed, without first frames; with half resolution, how, over all."""
+    low = row.get("low_fraction")
+    if not low:
+        return _percent(row["executed_fraction_without_first"])
+    return f"{_percent(row['executed_fraction'] - low)} full, {_percent(low)} half"
 
 
 def _groups(rows: Sequence[Row]) -> list[list[Row]]:

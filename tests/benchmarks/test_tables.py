@@ -67,6 +67,15 @@ def test_a_table_has_a_line_for_each_row_with_its_figures(tables, results):
     ]
 
 
+def test_blocks_at_half_resolution_are_told_from_those_in_full(tables, results):
+    path = results / "a-machine" / "bench_camvid.json"
+    bench = json.loads(path.read_text())
+    bench["rows"][1] |= {"method": "segblocks", "executed_fraction": 1.0, "low_fraction": 0.625}
+    bench["rows"][1]["executed_fraction_without_first"] = 1.0
+    path.write_text(json.dumps(bench))
+    assert "| segblocks | 37.5 % full, 62.5 % half | 4.5 |" in tables.clips(results)
+
+
 def test_key_frame_methods_are_compared_with_the_dense_network_over_the_same_frames(tables, tmp_path):
     (tmp_path / "a-machine").mkdir()
     dense = {"method": "frame", "config": {}, "gmacs": {"mean": 8.0, "dense": 8.0}, "miou": 0.68}

@@ -94,6 +94,21 @@ def test_targets_are_rows_of_the_methods_that_have_one(tmp_path, network, frames
     assert "blockcopy 0.25 " in text
 
 
+def test_segblocks_says_which_policy_ran_and_how_many_blocks_were_at_half_resolution(
+    tmp_path, network, frames, capsys
+):
+    words = ("--methods", "segblocks", "--target", "0.25", "--network", network, "--block-size", "16")
+    rows = bench(tmp_path / "x.json", frames, *words)
+    assert [row["policy"] for row in rows] == [None, "heuristic"]
+    assert rows[1]["config"]["policy"] == "auto"
+    # Two of eight blocks are in full.
+    assert (rows[1]["executed_fraction"], rows[1]["low_fraction"]) == (1, 0.75)
+    text = capsys.readouterr().out
+    assert "policy auto (heuristic)" in text
+    assert "at half" in text
+    assert "75.0 %" in text
+
+
 def test_figures_printed_are_those_of_the_json(tmp_path, network, frames, capsys):
     rows = bench(tmp_path / "x.json", frames, "--methods", "blockcopy", "--network", network, *BLOCKS)
     text = capsys.readouterr().out

@@ -7,12 +7,15 @@ from dataclasses import fields
 from typing import Any
 
 from saccade.cli.notes import say
-from saccade.cli.summary import Values, frames_text, network_text, number, settings_text, share
+from saccade.cli.summary import Values, frames_text, network_text, number, settings_text, share, with_policy
 from saccade.cli.tables import print_facts, print_rows
 from saccade.methods.registry import registered_method
 
 SPEED = ("method", "mean", "p50", "p95", "max", "dense", "speed-up", "realised")
 WORK = ("method", "GMACs", "later", "blocks", "later ", "equal pixels")
+HALF = "at half"
+"""Share of all blocks that were executed at half resolution, where any were."""
+
 ACCURACY = {"mIoU": "miou", "lowest": "miou_min", "AP50": "ap50"}
 """Scores against labels, where any row has them."""
 
@@ -74,8 +77,9 @@ def _facts(rows: Sequence[Values]) -> dict[str, str]:
     """What all rows have in common."""
     first, named = rows[0], [(row["method"], row["config"]) for row in rows]
     facts = {"network": network_text(first), "runs on": first["placement"], "frames": frames_text(first)}
-    for method, _ in named:
-        facts.setdefault(method, settings_text(chosen_settings(named, method)))
+    for row in rows:
+        settings = with_policy(chosen_settings(named, row["method"]), row)
+        facts.setdefault(row["method"], settings_text(settings))
     return {name: text for name, text in facts.items() if text}
 
 
@@ -89,11 +93,19 @@ def _print_group(rows: Sequence[Values]) -> None:
         numbers=SPEED[1:],
     )
     scores = [name for name, key in ACCURACY.items() if any(row[key] is not None for row in rows)]
+    low = (HALF,) if any(row.get("low_fraction") for row in rows) else ()
+    lines = [
+        (
+            *(label, *_work(row), *(share(row.get("low_fraction")) for _ in low)),
+            *(_score(row[ACCURACY[name]]) for name in scores),
+        )
+        for label, row in labelled
+    ]
     print_rows(
         "what a frame takes, on average, and later frames alone (without the first); answers",
-        (*WORK, *scores),
-        [(label, *_work(row), *(_score(row[ACCURACY[name]]) for name in scores)) for label, row in labelled],
-        numbers=(*WORK[1:], *scores),
+        (*WORK, *low, *scores),
+        lines,
+        numbers=(*WORK[1:], *low, *scores),
     )
     parts = [key for key in PARTS if any(row["gmacs"][key] for row in rows)]
     columns = (*LOOP, *(PARTS[key] for key in parts))

@@ -101,6 +101,14 @@ def settings_text(config: Values, *, boxes: bool = False) -> str:
     )
 
 
+def with_policy(config: Values, record: Values) -> Values:
+    """A configuration that says which policy ran, where the user left that to the method."""
+    chosen = record.get("policy")
+    if chosen is None or config.get("policy", chosen) == chosen:
+        return config
+    return {**config, "policy": f"{config['policy']} ({chosen})"}
+
+
 def network_text(record: Values) -> str:
     """Network and weights."""
     return record["network"] + (f", weights {record['weights']}" if record["weights"] else "")
@@ -122,7 +130,7 @@ def frames_text(record: Values) -> str:
 
 
 def _what(record: Values, boxes: bool) -> dict[str, str]:
-    settings = settings_text(record["config"], boxes=boxes)
+    settings = settings_text(with_policy(record["config"], record), boxes=boxes)
     return {
         "network": network_text(record),
         "method": f"{record['method']} ({settings})" if settings else record["method"],

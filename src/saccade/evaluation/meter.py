@@ -204,6 +204,7 @@ class Meter:
                 "warnings": list(self.method.notes),
                 "gmacs_without_first": None,
                 "low_fraction": self._blocks.low_fraction,
+                "policy": policy_of(self.method),
             },
         )
         if self._frames:
@@ -232,6 +233,12 @@ def _gmacs_per_frame(cost: Cost, frames: int) -> dict[str, float | None]:
     """The ``gmacs`` of the contract."""
     parts = {key: getattr(cost, key) for key in GMACS_KEYS if key != "mean"}
     return {key: value / frames / 1e9 for key, value in {"mean": cost.total, **parts}.items()}
+
+
+def policy_of(method: VideoMethod) -> str | None:
+    """What chooses the blocks: as the configuration says, or what the method took for ``auto``."""
+    found, asked = getattr(method, "policy", None), getattr(method.config, "policy", None)
+    return found if isinstance(found, str) else asked
 
 
 def place_of(method: VideoMethod) -> tuple[torch.device, torch.dtype]:

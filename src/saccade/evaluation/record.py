@@ -66,7 +66,7 @@ class Record:
         miss_rate: Log-average miss rates of pedestrian detection.
         ap50: Average precision of detections at an IoU of 0.5.
         extra: Further entries of the object, among them ``low_fraction``: share of the blocks that were
-            executed at half resolution.
+            executed at half resolution, and ``policy``: which one ran.
     """
 
     method: str

@@ -51,6 +51,7 @@ COLUMNS = (
     Column("accuracy", "boxes as frame by frame", ("f1_with_dense",), score),
     Column("blocks executed", "all frames", ("executed_fraction",), percent),
     Column("blocks executed", "without first", ("executed_fraction_without_first",), percent),
+    Column("blocks executed", "at half resolution", ("low_fraction",), percent, part=True),
     Column("GMACs per frame", "mean", ("gmacs", "mean"), three),
     Column("GMACs per frame", "without first", ("gmacs_without_first", "mean"), three),
     Column("GMACs per frame", "dense", ("gmacs", "dense"), three),
