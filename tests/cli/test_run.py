@@ -100,6 +100,22 @@ def test_images_of_any_kind_and_of_one_pixel_are_frames(tmp_path, network, mode)
     assert np.asarray(Image.open(tmp_path / "l" / "000001.png")).tolist() == [[0]]
 
 
+def test_the_policy_that_ran_is_said_where_the_user_left_it_to_the_method(
+    tmp_path, network, make_video, capsys
+):
+    stats = tmp_path / "a.json"
+    words = ["run", str(make_video()), "--stats", str(stats), "--network", network, *CPU]
+    for method, policy, asked, found in (
+        ("segblocks", (), "auto", "heuristic"),
+        ("segblocks", ("--policy", "middle"), "middle", "middle"),
+        ("blockcopy", ("--policy", "change"), "change", "change"),
+    ):
+        assert main([*words, "--method", method, "--block-size", "16", *policy]) == 0
+        row, text = json.loads(stats.read_text()), " ".join(capsys.readouterr().out.split())
+        assert (row["config"]["policy"], row["policy"]) == (asked, found)
+        assert (f"policy {asked} ({found})" if asked != found else f"policy {asked}, ") in text
+
+
 def test_compare_times_the_dense_network_and_counts_equal_pixels(tmp_path, network, make_video, monkeypatch):
     # Compiling takes a minute and is tested where it is done.
     monkeypatch.setattr("saccade.methods.frame.compile_dense", lambda module: module)
