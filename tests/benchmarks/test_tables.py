@@ -211,3 +211,29 @@ def test_kinds_of_batch_norm_are_compared_by_the_logs_of_their_training(tables, 
         "| frozen | 0 | 3 | 0.200 | 0.664 | 0.668 |",
         "| own | 1 | 3 | 0.200 | 0.650 | 0.650 |",
     ]
+
+
+def test_segblocks_is_compared_with_both_parts_of_its_baseline(tables, tmp_path):
+    (tmp_path / "a-machine").mkdir()
+    row = {
+        "method": "frame",
+        "config": {},
+        "gmacs": {"mean": 8.0, "dense": 8.0},
+        "weights": "net",
+        "miou": 0.68,
+    }
+    rows = {
+        "frame": row,
+        "baseline": row | {"weights": "runs/net-baseline/weights.safetensors", "miou": 0.66},
+        "baseline_further": row | {"weights": "runs/net-baseline-further/weights.safetensors", "miou": 0.67},
+        "trained": row
+        | {"method": "segblocks", "config": {"policy": "auto"}, "gmacs": {"mean": 4.0, "dense": 8.0}},
+    }
+    for name, row in rows.items():
+        (tmp_path / "a-machine" / f"segblocks_camvid_val_{name}.json").write_text(json.dumps(row))
+    assert tables.segblocks_camvid(tmp_path).splitlines()[2:] == [
+        "| frame by frame | 100 % | 0.680 |",
+        "| trained | 50.0 % | 0.680 |",
+        "| frame by frame, trained without blocks, both parts | 100 % | 0.670 |",
+        "| frame by frame, trained without blocks, first part | 100 % | 0.660 |",
+    ]

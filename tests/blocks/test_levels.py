@@ -66,7 +66,21 @@ class Attention(nn.Module):
         return self.head(y) + (x + y).sum(1, keepdim=True)
 
 
-NETWORKS = (Small, Local, Pair, Statistics, Pyramid, Labels, Attention)
+class Pooled(nn.Module):
+    """Context of 4 x 6 cells, whatever the frames are like, beside a map of a quarter of their size."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=4, padding=1)
+        self.near = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        context = self.near(nn.functional.adaptive_avg_pool2d(x, (4, 6)))
+        return x + nn.functional.interpolate(context, size=x.shape[2:], mode="bilinear")
+
+
+NETWORKS = (Small, Local, Pair, Statistics, Pyramid, Pooled, Labels, Attention)
 
 
 @functools.cache
@@ -413,32 +427,31 @@ def test_frames_that_are_too_small_for_a_map_of_the_network_are_refused():
         convert(made(Coarse), torch.zeros(1, 3, 24, 32), 8, levels=2)
 
 
-class Pooled(nn.Module):
-    """Context of 4 x 6 cells, whatever the frames are like, beside a map of a quarter of their size."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Conv2d(3, 4, 3, stride=4, padding=1)
-        self.near = nn.Conv2d(4, 4, 1)
-
-    def forward(self, x):
-        x = self.stem(x)
-        context = self.near(nn.functional.adaptive_avg_pool2d(x, (4, 6)))
-        return x + nn.functional.interpolate(context, size=x.shape[2:], mode="bilinear")
-
-
-def test_maps_of_a_size_of_their_own_are_refused_where_they_are_cut_into_blocks():
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 96), (56, 100), (48, 72)])
+def test_maps_of_a_size_of_their_own_are_executed_as_a_whole(size):
     network = made(Pooled)
-    message = (
-        "makes a map of 4x6 pixels of frames of 64x96 and of 32x48, so that its blocks have no half; it is "
-        "executed as a whole where a block is less than 1.5 of its pixels wide: use frames of 96x128 pixels "
-        "or more, or blocks of 16"
-    )
-    # A pixel of the map is 16 of the frame: blocks of 32 are 2 wide, and must be less than 1.5, or 24.
+    frames = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    converted = convert(network, frames, 32, levels=2)
+    rows, columns = -(-size[0] // 32), -(-size[1] // 32)
+    full = torch.full((1, rows, columns), FULL, dtype=torch.int8)
+    torch.testing.assert_close(converted.step(frames, full), network(frames), rtol=1e-5, atol=1e-5)
+    low = converted.step(frames, torch.full_like(full, LOW))
+    # What is pooled is pooled from the map, in which each pixel at half resolution is there four times.
+    small = network.stem(F.avg_pool2d(frames, 2, ceil_mode=True))
+    height, width = network.stem(frames).shape[2:]
+    map = F.interpolate(small, scale_factor=2.0, mode="nearest")[:, :, :height, :width]
+    context = network.near(F.adaptive_avg_pool2d(map, (4, 6)))
+    small = small + F.interpolate(context, size=small.shape[2:], mode="bilinear")
+    wanted = F.interpolate(small, scale_factor=2.0, mode="bilinear")[:, :, :height, :width]
+    torch.testing.assert_close(low, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_maps_of_a_size_of_their_own_that_were_cut_into_blocks_are_refused():
+    network = convert(made(Pooled), torch.zeros(1, 3, 64, 96), 32)
+    message = "a map of 4x6 pixels of frames of 64x96 and of 32x48, .* convert the network with levels=2"
     with pytest.raises(NetworkError, match=message):
-        convert(network, torch.zeros(1, 3, 64, 96), 32, levels=2)
-    convert(network, torch.zeros(1, 3, 64, 96), 16, levels=2)
-    convert(network, torch.zeros(1, 3, 96, 128), 32, levels=2)
+        network.step(torch.zeros(1, 3, 64, 96), torch.full((1, 2, 3), LOW, dtype=torch.int8))
 
 
 class Trimmed(nn.Module):

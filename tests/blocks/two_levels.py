@@ -28,7 +28,7 @@ def convert_with_two_levels(module, example, block, options=BLOCKS_ONLY):
     half = capture(module, averaged(example))
     reference = TwoLevels(captured, half, tuple(example.shape[2:]), block)
     grid = Grid(*example.shape[2:], block)
-    steps = build(captured, grid, options)
+    steps = build(captured, grid, options, half=half)
     reference.places = {
         s.name: (s.spatial.dims, s.spatial.level.size)
         for s in steps

@@ -58,6 +58,19 @@ def test_everything_in_full_is_frame_by_frame_and_nothing_is_the_averaged_frame(
     torch.testing.assert_close(low, expected, rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+def test_a_pyramid_that_is_pooled_to_a_size_of_its_own_is_executed_whole():
+    torch.manual_seed(0)
+    swiftnet = saccade.load_network("swiftnet-rn18", weights=None, classes=5).eval()
+    frames = torch.randn(1, 3, 100, 176, generator=torch.Generator().manual_seed(1))
+    wrapped = method(swiftnet, block_size=64, target=1.0, policy="middle")
+    full = wrapped.step(frames)
+    torch.testing.assert_close(full.segmentation.logits, swiftnet(frames), rtol=1e-4, atol=1e-4)
+    half = method(swiftnet, block_size=64, target=0.5, policy="middle").step(frames)
+    assert half.segmentation.logits.isfinite().all()
+    assert half.cost.network < full.cost.network
+
+
 def test_every_frame_is_for_itself(network, frames):
     wrapped = method(network)
     first = wrapped.step(frames)

@@ -43,6 +43,7 @@ def build(
     grid: Grid,
     options: EngineOptions,
     like: Mapping[str, Spatial | None] | None = None,
+    half: Captured | None = None,
 ) -> list[Step]:
     """Steps of a network, in order.
 
@@ -50,9 +51,9 @@ def build(
         captured: The network; its convolutions and paddings are merged in place.
         grid: The blocks of its input.
         options: Behaviour that differs from exactness on purpose.
-        like: As for ``Builder``.
+        like, half: As for ``Builder``.
     """
-    builder = Builder(captured, grid, options, like)
+    builder = Builder(captured, grid, options, like, half)
     steps = [step_for(o, builder) for o in list(captured.operations.values())]
     return fuse(drop_unread(steps, captured.output_names()), captured.output_names())
 
@@ -68,6 +69,8 @@ def step_for(operation: Operation, builder: Builder) -> Step:
     elif torch.Tag.pointwise in getattr(operation.target, "tags", ()):
         made = pointwise(builder, operation)
     if made is None or (isinstance(made, PixelStep) and any(map(depends, made.kwargs.values()))):
+        made = whole(builder, operation)
+    if builder.lacks_half(operation, made.spatial):
         made = whole(builder, operation)
     builder.spatial[operation.name] = made.spatial
     return made

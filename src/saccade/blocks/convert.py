@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from saccade.blocks.build import build
 from saccade.blocks.capture import capture
 from saccade.blocks.grid import Grid
+from saccade.blocks.half import half_example
 from saccade.blocks.network import BlockNetwork
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.tuning import Tuning, stored, tuned
@@ -30,7 +31,9 @@ def convert(
         example: ``(N, C, H, W)`` frames of the size, type and device to convert for.
         block_size: Side of a block in pixels of the frame. Need not divide the size.
         levels: 2 gets ready for blocks at low resolution at once, and says so if the network cannot have it.
-            With 1 the first step that asks for some does; the module's weights must not change until then.
+            With 1 the first step that asks for some does; the module's weights must not change until then,
+            and there must be no map of a size of its own (pooling to a grid) that is cut into blocks: with 2
+            such maps are executed as a whole.
         options: Behaviour that differs from dense execution on purpose.
         measure: Find out what is fastest where that is not known yet. False uses what is known, or assumes.
 
@@ -47,11 +50,12 @@ def convert(
         raise NetworkError(f"there are 1 or 2 levels of resolution, not {levels}")
     captured = capture(module, example)
     grid = Grid(example.shape[2], example.shape[3], block_size)
+    half = capture(module, half_example(example)) if levels == 2 else None
     options = options or EngineOptions()
-    steps = build(captured, grid, options)
+    steps = build(captured, grid, options, half=half)
     network = BlockNetwork(captured, steps, grid, options, module, measure=measure)
     known = tuned(network, example) if measure else stored(network.full, options, example)
     network.use(known or Tuning())
     if levels == 2:
-        network.halve()
+        network.halve(half)
     return network

@@ -19,7 +19,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from saccade.actions import FULL as FULL
 from saccade.errors import ConfigError
 
 

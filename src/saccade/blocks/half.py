@@ -11,20 +11,16 @@ from torch import Tensor, nn
 from saccade.blocks.build import build
 from saccade.blocks.capture import Captured, capture
 from saccade.blocks.convolution import Convolution
-from saccade.blocks.grid import Axis, Grid, Level
+from saccade.blocks.grid import Axis, Grid
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.resolution import Resolution
-from saccade.blocks.rules.builder import LEAST_CELL, LEAST_SHARE
 from saccade.blocks.steps import ConvolutionStep, Step, WindowStep
 from saccade.errors import NetworkError
 
-aten = torch.ops.aten
 
-ADAPTIVE = (aten.adaptive_avg_pool2d, aten._adaptive_avg_pool2d)
-"""Poolings to a size that does not depend on the frames."""
-
-
-def halve(module: nn.Module, full: Resolution, options: EngineOptions) -> Resolution:
+def halve(
+    module: nn.Module, full: Resolution, options: EngineOptions, captured: Captured | None = None
+) -> Resolution:
     """A converted network's steps for frames of half the height and width.
 
     They are the same steps under the same names, on blocks of half the size, with the same weights. Whole
@@ -34,6 +30,7 @@ def halve(module: nn.Module, full: Resolution, options: EngineOptions) -> Resolu
         module: What was converted.
         full: Its steps.
         options: That it was converted with.
+        captured: The module for frames of half the size, if it has been captured already.
 
     Raises:
         NetworkError: A block cannot be halved in one of the maps, or the network is another one for frames
@@ -41,9 +38,8 @@ def halve(module: nn.Module, full: Resolution, options: EngineOptions) -> Resolu
     """
     refuse_odd_cells(full)
     grid = half_grid(full.grid)
-    like = next(iter(full.captured.operations.values())).value
-    example = torch.zeros(1, like.shape[1], grid.height, grid.width, dtype=like.dtype, device=like.device)
-    captured = capture(module, example)
+    if captured is None:
+        captured = capture(module, half_example(next(iter(full.captured.operations.values())).value))
     where = {o.name: step.spatial for step in full.steps for o in step.operations}
     steps = build(captured, grid, options, where)
     match(full, steps)
@@ -57,6 +53,12 @@ def halve(module: nn.Module, full: Resolution, options: EngineOptions) -> Resolu
 def half_grid(grid: Grid) -> Grid:
     """The same blocks in frames of half the height and width."""
     return Grid(-(-grid.height // 2), -(-grid.width // 2), grid.block // 2)
+
+
+def half_example(frame: Tensor) -> Tensor:
+    """A frame of half the size, rounded up, of the same type on the same device."""
+    _, channels, height, width = frame.shape
+    return torch.zeros(1, channels, -(-height // 2), -(-width // 2), dtype=frame.dtype, device=frame.device)
 
 
 def refuse_odd_cells(full: Resolution) -> None:
@@ -76,14 +78,9 @@ def refuse_odd_cells(full: Resolution) -> None:
         )
 
 
-def even_block(full: Resolution, without: Level | None = None) -> int:
-    """Blocks whose sides are multiples of this have a half in every map that is a power of two smaller.
-
-    Args:
-        full: Steps of the network.
-        without: Maps of this size do not count.
-    """
-    levels = {step.spatial.level for step in full.steps if step.spatial is not None} - {without}
+def even_block(full: Resolution) -> int:
+    """Blocks whose sides are multiples of this have a half in every map that is a power of two smaller."""
+    levels = {step.spatial.level for step in full.steps if step.spatial is not None}
     pixels = {full.grid.block // cell for level in levels for cell in level.cell}
     return 2 * math.lcm(*(1 << (pixel - 1).bit_length() for pixel in pixels))
 
@@ -130,7 +127,8 @@ def uncovered(full: Resolution, one: Step, other: Step) -> str:
     if there == size:
         return (
             f"{problem}it makes a map of {in_pixels(size)} pixels of frames of {in_pixels(grid)} and of "
-            f"{in_pixels(half)}, so that its blocks have no half; {help_for_fixed_size(full, one)}"
+            f"{in_pixels(half)}, so that its blocks have no half; where it comes from pooling to that "
+            "size, convert the network with levels=2, which executes it as a whole"
         )
     wanted = tuple(-(-side // 2) for side in size)
     found = "no map of blocks" if there is None else f"one of {in_pixels(there)}"
@@ -142,23 +140,6 @@ def uncovered(full: Resolution, one: Step, other: Step) -> str:
     return (
         f"{problem}its map of {in_pixels(size)} pixels should be one of {in_pixels(wanted)} for frames of "
         f"half the size, {in_pixels(half)}, and is {found}; {help} may help"
-    )
-
-
-def help_for_fixed_size(full: Resolution, step: Step) -> str:
-    """With which frames or blocks a map of the same size for all frames would be executed as a whole."""
-    assert step.spatial is not None
-    grid, size = full.grid, step.spatial.level.size
-    pooled = getattr(step.operations[0].target, "overloadpacket", None) in ADAPTIVE
-    least = LEAST_CELL if pooled else LEAST_SHARE
-    pixel = max(grid.height / size[0], grid.width / size[1])
-    larger = math.nextafter(grid.block / (least * pixel), math.inf)
-    frames = [math.ceil(larger * side / grid.block) * grid.block for side in (grid.height, grid.width)]
-    unit = even_block(full, without=step.spatial.level)
-    smaller = (math.ceil(least * pixel) - 1) // unit * unit
-    return (
-        f"it is executed as a whole where a block is less than {least} of its pixels wide: use frames of "
-        f"{in_pixels(frames)} pixels or more" + (f", or blocks of {smaller}" if smaller else "")
     )
 
 

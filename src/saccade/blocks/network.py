@@ -120,8 +120,11 @@ class BlockNetwork:
         self._dense_above = tuning.dense_above if wanted is None else wanted
         self.full.use(tuning)
 
-    def halve(self) -> None:
+    def halve(self, captured: Captured | None = None) -> None:
         """Get ready for blocks at low resolution; ``step`` does it when the first one is asked for.
+
+        Args:
+            captured: The network for frames of half the size, if it has been captured already.
 
         Raises:
             NetworkError: The network cannot run at half resolution in blocks of this size; the message says
@@ -132,7 +135,7 @@ class BlockNetwork:
         if self._module is None:
             raise NetworkError("this network was made without its module; convert it for low resolution")
         with torch.inference_mode(False), torch.no_grad():
-            half = halve(self._module, self.full, self.options)
+            half = halve(self._module, self.full, self.options, captured)
             if missing := half.canvases.keys() - self.full.canvases.keys():
                 names = self.full.canvases.keys() | missing
                 self.full = Resolution(self.captured, self.steps, self.grid, names)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.distributed import get_rank, is_available, is_initialized
 from torch.utils.data import Dataset
 
-from saccade.blocks.grid import FULL, Grid
+from saccade.actions import FULL
+from saccade.blocks.grid import Grid
 from saccade.classes import IGNORE
 from saccade.errors import ConfigError
 from saccade.methods import wrap

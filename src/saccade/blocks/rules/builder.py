@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from saccade.blocks.capture import Captured, Operation, Ref
 from saccade.blocks.grid import Grid, Level
 from saccade.blocks.options import EngineOptions
 from saccade.blocks.steps import IMAGE, PadStep, Spatial
+
+ADAPTIVE_POOLING = (torch.ops.aten.adaptive_avg_pool2d, torch.ops.aten._adaptive_avg_pool2d)
+"""Poolings to a size that does not depend on the frames."""
 
 LEAST_CELL = 1.5
 """Whole values go back to blocks from maps whose cells have at least this many pixels per side."""
@@ -29,6 +34,7 @@ class Builder:
         options: Behaviour that differs from exactness on purpose.
         like: For the same network at another resolution, where the values of the first one have their rows
             and columns: what is whole there is whole here.
+        half: The same network for frames of half the size, where it is to run at that resolution, too.
 
     Attributes:
         spatial: Where each value's rows and columns are, so far; None for whole values.
@@ -41,11 +47,13 @@ class Builder:
         grid: Grid,
         options: EngineOptions,
         like: Mapping[str, Spatial | None] | None = None,
+        half: Captured | None = None,
     ) -> None:
         self.captured = captured
         self.grid = grid
         self.options = options
         self.like = like
+        self.halves = {} if half is None else {o.name: o.shape for o in half.operations.values()}
         self.spatial: dict[str, Spatial | None] = {}
         self.paddings: dict[str, PadStep] = {}
         self._levels: dict[tuple[int, int], Level] = {}
@@ -60,6 +68,24 @@ class Builder:
         """Is its result a whole value at the other resolution?"""
         like = self.like or {}
         return operation.name in like and like[operation.name] is None
+
+    def lacks_half(self, operation: Operation, spatial: Spatial | None) -> bool:
+        """Is it a map of a size of its own, which is not half the size for frames of half the size?
+
+        Such maps are made by pooling to a grid, and by what follows it.
+
+        Args:
+            operation: Those that it reads have been seen.
+            spatial: Where its rows and columns are, if it is to be a map of blocks.
+        """
+        shape = self.halves.get(operation.name, ())
+        if spatial is None or len(spatial.dims) != 2 or len(shape) <= max(spatial.dims):
+            return False
+        inputs = operation.inputs()
+        pooled = getattr(operation.target, "overloadpacket", None) in ADAPTIVE_POOLING
+        follows = bool(inputs) and all(self.spatial[name] is None for name in inputs)
+        size = tuple(shape[dim] for dim in spatial.dims)
+        return (pooled or follows) and size != tuple(-(-side // 2) for side in spatial.level.size)
 
     def pictures(self, size: Sequence[int], least: float = LEAST_SHARE) -> bool:
         """Can a map of this size be cut into the grid's cells?"""
