@@ -22,11 +22,12 @@ from pathlib import Path
 
 from saccade.cli.busy import SETTINGS, SHORT_WAIT
 
+NETWORK = "swiftnet-rn18"
 SIZE = (360, 640)
 TURNS = 3
 FRAMES = 10
 WARM_UP = 3
-ROW = dict[str, object]
+Row = dict[str, object]
 
 
 def frame_times() -> list[float]:
@@ -36,7 +37,7 @@ def frame_times() -> list[float]:
     import saccade
     from saccade.methods.placement import choose_placement
 
-    network = saccade.load_network("swiftnet-rn18")
+    network = saccade.load_network(NETWORK)
     placement = choose_placement(network, size=SIZE)
     method = saccade.wrap(placement.apply(network), saccade.FrameConfig())
     frames = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
@@ -61,7 +62,7 @@ def median_ms(spin: str | None) -> float:
     return statistics.median(json.loads(done.stdout.splitlines()[-1]))
 
 
-def row(others: int) -> ROW:
+def row(others: int) -> Row:
     """Both ways to wait beside some other programs."""
     load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
     try:
@@ -90,8 +91,13 @@ def main() -> None:
     import torch
     from machine import results_folder
 
-    text = {"size": SIZE, "network": "swiftnet-rn18", "threads": torch.get_num_threads(), "rows": rows}
-    path = results_folder(torch.device("cpu")) / "busy.json"
+    import saccade
+    from saccade.methods.placement import choose_placement
+
+    placement = choose_placement(saccade.load_network(NETWORK), size=SIZE)
+    text = {"size": SIZE, "network": NETWORK, "precision": placement.precision}
+    text |= {"threads": torch.get_num_threads(), "rows": rows}
+    path = results_folder(placement.device) / "busy.json"
     path.write_text(json.dumps(text, indent=1) + "\n")
     print(path)
 

@@ -136,8 +136,9 @@ def _segblocks_policy(row: Row) -> str:
             return "frame by frame"
         part = ", both parts" if "further" in row["weights"] else ", first part"
         return f"frame by frame, trained without blocks{part}"
-    name: str = row["config"]["policy"]
-    return name.replace("auto", "trained")
+    # Older results do not say what ran for auto; the weights of this table have a policy.
+    name: str = row.get("policy") or row["config"]["policy"].replace("auto", "trained")
+    return name
 
 
 def composition(results: Path) -> str:

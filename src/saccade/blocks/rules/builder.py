@@ -37,6 +37,7 @@ class Builder:
         half: The same network for frames of half the size, where it is to run at that resolution, too.
 
     Attributes:
+        halves: Shapes of values by name, for frames of half the size.
         spatial: Where each value's rows and columns are, so far; None for whole values.
         paddings: Paddings by name, for the convolutions that take them over.
     """
